@@ -1,0 +1,50 @@
+# Two commands: `make demo` shows it, `make test` checks it. Neither needs a model hub, a server or a GPU.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SHOP := demo-shop
+
+# Models come from disk in the demo and in the tests; asking a hub that cannot be reached would only cost time.
+export HF_HUB_OFFLINE = 1
+export TOKENIZERS_PARALLELISM = false
+
+.PHONY: help install demo test check bench clean
+
+help:
+	@echo "make demo    install into .venv, draw a small shop, ingest it, search it by words and by pictures"
+	@echo "make test    install what tests need and run them all: ruff, mypy, pyright, pytest"
+	@echo "make bench   measure, and print ratios (minutes)"
+	@echo "make clean   remove .venv, the demo shop and caches"
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@ $(VENV)/.installed
+
+install: $(VENV)/.installed
+
+demo: $(VENV)/.installed
+	@$(BIN)/python examples/demo.py $(SHOP)
+
+test: $(VENV)/.installed-dev check
+	$(BIN)/python -m pytest -q
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.benchmarks
+
+clean:
+	rm -rf $(VENV) $(SHOP) .mypy_cache .ruff_cache .pytest_cache
