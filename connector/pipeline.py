@@ -1,0 +1,111 @@
+"""When things happen: stages that run ahead of each other in threads, in order and bounded.
+
+What happens is written in `connector.py` as a straight line; this file only lets its stages overlap in time.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class _Ready(Generic[T]):
+    """Finished items between a stage's thread and its reader, bounded by what they cost together."""
+
+    def __init__(self, budget: int) -> None:
+        self._budget = budget
+        self._items: collections.deque[tuple[T, int]] = collections.deque()
+        self._cost = 0
+        self._ended = False
+        self._stopped = False
+        self._error: BaseException | None = None
+        self._changed = threading.Condition()
+
+    def put(self, item: T, cost: int) -> bool:
+        """Wait for room, then add; False when the reader has gone. One item always has room."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped or not self._items or self._cost + cost <= self._budget)
+            if not self._stopped:
+                self._items.append((item, cost))
+                self._cost += cost
+                self._changed.notify_all()
+            return not self._stopped
+
+    def end(self, error: BaseException | None = None) -> None:
+        """No more items will come, or an error in their place."""
+        with self._changed:
+            self._ended, self._error = True, error
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Nobody reads any more."""
+        with self._changed:
+            self._stopped = True
+            self._items.clear()
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[T]:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._items or self._ended)
+                if not self._items:
+                    if self._error is not None:
+                        raise self._error
+                    return
+                item, cost = self._items.popleft()
+                self._cost -= cost
+                self._changed.notify_all()
+            yield item
+
+
+def ahead(items: Iterable[T], budget: int, cost: Callable[[T], int] = lambda item: 1) -> Generator[T, None, None]:
+    """Iterate `items` in a thread of its own, as far ahead of the reader as `budget` allows.
+
+    Order is kept, an exception in `items` is raised in the reader at its place, and closing this generator
+    (also by an exception or Ctrl-C in the reader) stops the thread after the item in hand.
+    """
+    ready: _Ready[T] = _Ready(budget)
+
+    def work() -> None:
+        iterator = iter(items)
+        try:
+            for item in iterator:
+                if not ready.put(item, cost(item)):
+                    return
+            ready.end()
+        except BaseException as error:  # noqa: BLE001  whatever it is, it belongs to the reader
+            ready.end(error)
+        finally:
+            if isinstance(iterator, Generator):
+                iterator.close()
+
+    thread = threading.Thread(target=work, name="connector-stage", daemon=True)
+    thread.start()
+    try:
+        yield from ready
+    finally:
+        ready.stop()
+        thread.join(timeout=30)
+
+
+def in_order(work: Callable[[T], R], items: Iterable[T], pool: Executor, in_flight: int) -> Iterator[R]:
+    """`map(work, items)` over a pool's threads, results in order, at most `in_flight` items begun and not yet read."""
+    iterator = iter(items)
+    waiting: collections.deque[Future[R]] = collections.deque(
+        pool.submit(work, item) for item in itertools.islice(iterator, in_flight)
+    )
+    try:
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(work, item) for item in itertools.islice(iterator, 1))
+            yield result
+    finally:
+        for future in waiting:
+            future.cancel()
