@@ -1,0 +1,298 @@
+"""Door one: the command line. Thin: it reads arguments and the environment, calls `Connector`, and shows what came back.
+
+Exit codes: 0 done, nothing rejected · 1 done, some records rejected (or `get` found nothing) · 2 the command, the
+schema or the settings are wrong · 3 could not finish, nothing is lost, run it again · 130/143 interrupted, likewise.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
+
+import typer
+
+from connector import terminal
+from connector.errors import ConditionError, DataError, OperationalError
+
+if TYPE_CHECKING:
+    from connector.connector import Connector
+    from connector.hit import Hit
+    from connector.schema.conditions import Condition
+    from connector.schema.schema import Schema
+
+app = typer.Typer(
+    name="connector",
+    help="Records with pictures into Qdrant, and found again by picture, by words, or by both.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# Typer reads these at run time, so they are written in the form it knows on every Python (hence Optional).
+Target = Annotated[str, typer.Argument(help="module:attribute naming an ImageSpace, such as schemas.photo:space")]
+Qdrant = Annotated[Optional[str], typer.Option("--qdrant", metavar="LOCATION", help="A folder, ':memory:' or a server's URL. [env: QDRANT_URL; default: ./connector.qdrant]")]  # fmt: skip  # noqa: UP045, E501
+Collection = Annotated[Optional[str], typer.Option("--collection", metavar="NAME", help="By default the schema's name.")]  # noqa: UP045
+Model = Annotated[Optional[str], typer.Option("--model", metavar="NAME", help="Another model than the space's own.")]  # noqa: UP045
+Handler = Annotated[Optional[str], typer.Option("--handler", metavar="NAME", help="sentence-transformers, open-clip, dinov2 or stand-in.")]  # noqa: UP045, E501
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SchemaName = Annotated[Optional[str], typer.Option("--schema", metavar="NAME", help="One schema of a space that holds several.")]  # noqa: UP045, E501
+Where = Annotated[Optional[str], typer.Option("--where", metavar="CONDITION", help="Such as: price < 80 and brand in ('Acme', 'Bolt')")]  # noqa: UP045, E501
+Roots = Annotated[Optional[list[Path]], typer.Option("--root", metavar="FOLDER", help="A further folder that rows may name pictures in; may be repeated.")]  # noqa: UP045, E501
+
+
+@app.command()
+def ingest(
+    target: Target,
+    source: Annotated[str, typer.Argument(help="A .jsonl, .csv or .parquet file, a folder of pictures, or - for JSON Lines on standard input.")],  # noqa: E501
+    qdrant: Qdrant = None,
+    collection: Collection = None,
+    model: Model = None,
+    handler: Handler = None,
+    schema: SchemaName = None,
+    root: Roots = None,
+    report: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Write the report here, as JSON.")] = None,  # noqa: UP045
+    rejects: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Write every rejected row here, as JSON Lines.")] = None,  # noqa: UP045, E501
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Add or update records; what is stored already, exactly as it comes, is left alone."""
+    with _open(target, qdrant, collection, model, handler, roots=root or ()) as shop:
+        wanted = _schema(shop, schema)
+        with terminal.Run(report, rejects, quiet=quiet, as_json=as_json) as run:
+            run.finish(shop.ingest(source, schema=wanted, on_rejection=run.reject, on_progress=run.progress))
+    if run.rejected:
+        raise typer.Exit(1)
+
+
+@app.command()
+def search(
+    target: Target,
+    text: Annotated[Optional[str], typer.Argument(help="Words to search for.")] = None,  # noqa: UP045
+    image: Annotated[Optional[str], typer.Option(metavar="PICTURE", help="A path, URL, data URL or base64.")] = None,  # noqa: UP045
+    like: Annotated[Optional[str], typer.Option(metavar="ID", help="The id of a record to start from.")] = None,  # noqa: UP045
+    where: Where = None,
+    limit: Annotated[int, typer.Option(min=1)] = 10,
+    offset: Annotated[int, typer.Option(min=0)] = 0,
+    weights: Annotated[Optional[str], typer.Option(metavar="PICTURE,WORDS", help="How much each counts, such as 0.7,0.3; negative: not like that.")] = None,  # noqa: UP045, E501
+    min_score: Annotated[Optional[float], typer.Option(help="Leave out hits that score less.")] = None,  # noqa: UP045
+    using: Annotated[str, typer.Option(help="Compare with this stored vector: fused, image or text.")] = "fused",
+    html: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Write a page of the hits with their pictures.")] = None,  # noqa: UP045, E501
+    qdrant: Qdrant = None,
+    collection: Collection = None,
+    model: Model = None,
+    handler: Handler = None,
+    schema: SchemaName = None,
+    as_json: Json = False,
+) -> None:
+    """Find records by words, by a picture, or by both."""
+    # Who types a path may read it: the roots guard what rows say, not what the caller asks.
+    roots = (Path(image).expanduser().resolve().parent,) if image and _is_file(image) else ()
+    with _open(target, qdrant, collection, model, handler, roots=roots) as shop:
+        wanted = _schema(shop, schema)
+        hits = shop.search(
+            text,
+            image=str(Path(image).expanduser()) if image and roots else image,
+            like=None if like is None else _existing_id(shop, like, wanted),
+            where=_condition(shop, where, wanted),
+            limit=limit,
+            offset=offset,
+            weights=_weights(weights),
+            min_score=min_score,
+            using=using,
+            **({} if wanted is None else {"schema": wanted}),
+        )
+        if html is not None:
+            _write_gallery(html, shop, hits, text, image)
+    terminal.show_hits(hits, as_json=as_json)
+
+
+@app.command()
+def get(
+    target: Target,
+    id: Annotated[str, typer.Argument(help="The record's id.")],
+    qdrant: Qdrant = None,
+    collection: Collection = None,
+    schema: SchemaName = None,
+    as_json: Json = False,
+) -> None:
+    """Show one record. Exit code 1 when there is none."""
+    with _open(target, qdrant, collection) as shop:
+        wanted = _schema(shop, schema)
+        record = shop.get(_existing_id(shop, id, wanted), wanted)
+    if record is None:
+        terminal.note(f"There is no record '{id}' in collection '{shop.collection}' of {shop.qdrant}.")
+        raise typer.Exit(1)
+    terminal.show_record(record, as_json=as_json)
+
+
+@app.command()
+def remove(
+    target: Target,
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The records' ids.")],
+    qdrant: Qdrant = None,
+    collection: Collection = None,
+    schema: SchemaName = None,
+    as_json: Json = False,
+) -> None:
+    """Remove records; those that are not there are no error."""
+    with _open(target, qdrant, collection) as shop:
+        wanted = _schema(shop, schema)
+        removed = shop.remove(*(_existing_id(shop, id, wanted) for id in ids), schema=wanted)
+    terminal.show_number("removed", removed, as_json=as_json)
+
+
+@app.command()
+def count(
+    target: Target,
+    where: Where = None,
+    qdrant: Qdrant = None,
+    collection: Collection = None,
+    schema: SchemaName = None,
+    as_json: Json = False,
+) -> None:
+    """Count records, all of them or those a condition is about."""
+    with _open(target, qdrant, collection) as shop:
+        wanted = _schema(shop, schema)
+        number = shop.count(_condition(shop, where, wanted), wanted)
+    terminal.show_number("count", number, as_json=as_json)
+
+
+@app.command()
+def optimize(target: Target, qdrant: Qdrant = None, collection: Collection = None) -> None:
+    """Build a folder's vector index now. Until then a folder compares with every vector: fine up to 100,000 records."""
+    with _open(target, qdrant, collection) as shop:
+        shop.optimize()
+
+
+def _open(
+    target: str,
+    qdrant: str | None,
+    collection: str | None,
+    model: str | None = None,
+    handler: str | None = None,
+    *,
+    roots: Sequence[Path] = (),
+) -> Connector[Any]:
+    """The connector that options and environment describe; an option beats a variable."""
+    from pydantic import ValidationError
+
+    from connector.blobs.policy import BlobPolicy
+    from connector.connector import Connector
+    from connector.settings import Settings
+    from connector.target import load_target, read_handler
+
+    try:
+        settings = Settings()  # pyright: ignore[reportCallIssue]  # every value has a default
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])) or "a setting"
+        raise DataError(f"The environment sets {name} to something that does not fit: {first['msg']}. Correct the variable.") from error
+    space = load_target(target)
+    handler_name, model_name = handler or settings.handler, model or settings.model
+    if handler_name or model_name:
+        space = space.with_model(model_name, read_handler(handler_name) if handler_name else None)
+    limits = {name: value for name in ("max_bytes", "max_pixels") if (value := getattr(settings, name)) is not None}
+    policy = BlobPolicy(
+        roots=(*settings.roots, *roots),
+        allow_private_addresses=settings.allow_private_addresses,
+        object_prefixes=settings.object_prefixes,
+        **limits,
+    )
+    key = settings.api_key
+    return Connector(
+        space,
+        qdrant or settings.qdrant,
+        collection or settings.collection,
+        api_key=None if key is None else key.get_secret_value(),
+        prefer_grpc=settings.grpc,
+        blob_policy=policy,
+    )
+
+
+def _schema(shop: Connector[Any], name: str | None) -> type[Schema] | None:
+    if name is None:
+        return None
+    for schema in shop.space.schemas:
+        if schema.__name__ == name:
+            return schema
+    raise DataError(f"--schema {name}: the space holds {', '.join(schema.__name__ for schema in shop.space.schemas)}.")
+
+
+def _condition(shop: Connector[Any], text: str | None, schema: type[Schema] | None) -> Condition | None:
+    from connector.schema.conditions import parse_condition
+
+    if text is None:
+        return None
+    if schema is None and len(shop.space.schemas) > 1:
+        raise ConditionError("--where needs --schema here: the space holds several.")
+    return parse_condition(text, schema or shop.space.schemas[0])
+
+
+def _existing_id(shop: Connector[Any], typed: str, schema: type[Schema] | None) -> str | int:
+    """An id as typed is text; where only the number of the same digits is stored, that is meant."""
+    if typed.lstrip("-").isdecimal() and shop.get(typed, schema) is None and shop.get(int(typed), schema) is not None:
+        return int(typed)
+    return typed
+
+
+def _weights(text: str | None) -> tuple[float, float]:
+    if text is None:
+        return (0.5, 0.5)
+    try:
+        image, words = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise DataError(f"--weights {text}: write two numbers, picture first, such as 0.7,0.3.") from error
+    return image, words
+
+
+def _is_file(image: str) -> bool:
+    try:
+        return Path(image).expanduser().is_file()
+    except (OSError, ValueError):  # too long for a path, or with a NUL: base64, then, or nothing
+        return False
+
+
+def _write_gallery(path: Path, shop: Connector[Any], hits: Sequence[Hit[Any]], text: str | None, image: str | None) -> None:
+    from connector.gallery import gallery
+
+    path.write_text(gallery(shop, hits, text, image), encoding="utf-8")
+    terminal.note(f"Wrote {path}")
+
+
+class Terminated(BaseException):
+    """SIGTERM, as something that unwinds the stack: files are closed and the store is released on the way."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends it at once
+    raise Terminated
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    try:
+        app(args=None if arguments is None else list(arguments))
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 0
+    except Terminated:
+        terminal.note("Terminated. What was stored stays stored; run it again to go on.")
+        return 143
+    except OperationalError as error:
+        terminal.note(f"Error: {error}")
+        return 3
+    except DataError as error:
+        terminal.note(f"Error: {error}")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

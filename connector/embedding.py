@@ -1,0 +1,132 @@
+"""From a record's picture and words to its named vectors, and from a query's to one: engine and fusion, in a space's terms."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from connector.errors import EmbeddingError
+from connector.space import ImageSpace, PictureFrame, Weights
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from connector.blobs.picture import Picture
+    from connector.engine.engine import Engine
+
+FUSED, IMAGE, TEXT = "fused", "image", "text"
+
+FloatVector: TypeAlias = "NDArray[np.float32]"
+Vectors: TypeAlias = "dict[str, FloatVector]"
+
+
+@dataclasses.dataclass(frozen=True)
+class Unembeddable:
+    """Which part of a record ("image", "text") the model refused, and why; None where it is about both together."""
+
+    part: str | None
+    error: EmbeddingError
+
+
+class Embedder:
+    """A space's model, loaded when first needed, and its fusion. Safe to use from several threads.
+
+    `check` is called with the engine once, before its first use; what it raises is raised to whoever needed it.
+    """
+
+    def __init__(self, space: ImageSpace[Any], check: Callable[[Engine], None]) -> None:
+        self._space = space
+        self._check = check
+        self._loaded: Engine | None = None
+        self._loading = threading.Lock()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, loaded on the first call.
+
+        Raises:
+            ModelUnavailable: the model is not on this machine and cannot be fetched.
+        """
+        with self._loading:
+            if self._loaded is None:
+                from connector.engine.engine import Engine
+                from connector.engine.handlers import load_handler
+
+                config = self._space.transformation_config.embedding_config
+                engine = Engine(load_handler(config), config.embedding_engine_config)
+                self._check(engine)
+                self._loaded = engine
+            return self._loaded
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many pictures and texts the model has seen so far."""
+        engine = self._loaded
+        return (0, 0) if engine is None else (engine.embedded_images, engine.embedded_texts)
+
+    @property
+    def frame(self) -> PictureFrame | None:
+        """How the model wants its pictures; None when it wants them whole."""
+        return self.engine.frame
+
+    @property
+    def batch_size(self) -> int:
+        """Records to embed at once."""
+        return self._space.embedding_engine_config.image_batch_size
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The vectors a point of this space may carry."""
+        return (FUSED, IMAGE, TEXT) if self._space.described and self._space.keep_parts else (FUSED,)
+
+    def embed(self, pairs: Sequence[tuple[Picture | None, str | None]]) -> list[Vectors | Unembeddable]:
+        """Named unit vectors of each (picture, description) pair, of which at least one is there.
+
+        A pair of which the model refuses a part is an `Unembeddable`; the others are unaffected.
+        """
+        pictures = [(at, picture) for at, (picture, _) in enumerate(pairs) if picture is not None]
+        texts = [(at, text) for at, (_, text) in enumerate(pairs) if text]
+        images = self.engine.embed_images([(picture.digest, picture.image) for _, picture in pictures])
+        words = self.engine.embed_texts([text for _, text in texts]) if texts else []
+        made: list[dict[str, FloatVector]] = [{} for _ in pairs]
+        failed: dict[int, Unembeddable] = {}
+        for part, places, outcomes in (("image", pictures, images), ("text", texts, words)):
+            for (at, _), outcome in zip(places, outcomes, strict=True):
+                if isinstance(outcome, EmbeddingError):
+                    failed.setdefault(at, Unembeddable(part, outcome))
+                else:
+                    made[at][part] = outcome
+        return [failed.get(at) or self._fused(parts) for at, parts in enumerate(made)]
+
+    def _fused(self, parts: Vectors) -> Vectors | Unembeddable:
+        from connector.engine.fusion import fuse, unit
+
+        vector = fuse(parts.get(IMAGE), parts.get(TEXT), self._space.weights, self._space.parts)
+        if not vector.any():
+            return Unembeddable(None, EmbeddingError("the picture's and the description's vectors cancel out. Change one of them."))
+        if len(self.names) == 1:
+            return {FUSED: vector}
+        return {FUSED: vector} | {name: unit(raw) for name, raw in parts.items()}
+
+    def query(self, text: str | None, picture: Picture | None, like: FloatVector | None, weights: Weights) -> FloatVector:
+        """A query's unit vector: its words, and a picture or a stored vector in its place, weighted.
+
+        Raises:
+            EmbeddingError: the model refuses a part, or the weighted parts cancel out.
+        """
+        from connector.engine.fusion import query_vector
+
+        image = like
+        if picture is not None:
+            image = _taken(self.engine.embed_images([(picture.digest, picture.image)])[0])
+        words = None if text is None else _taken(self.engine.embed_texts([text])[0])
+        return query_vector(image, words, weights)
+
+
+def _taken(outcome: FloatVector | EmbeddingError) -> FloatVector:
+    if isinstance(outcome, EmbeddingError):
+        raise outcome
+    return outcome
