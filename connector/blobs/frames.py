@@ -1,0 +1,58 @@
+"""How large a picture must become, and from which part of it: a model's frame, or a thumbnail."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from connector.blobs.headers import Size
+from connector.blobs.upright import Box
+
+if TYPE_CHECKING:
+    from connector.space import PictureFrame
+
+LONGEST_STRIP = 16
+"""Long side over short side, beyond which the ends of a strip are left out: the centre crop that follows
+drops them anyway, and a picture of 1 x 4000 would otherwise become one of 224 x 896,000."""
+
+_FILTERS = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """`size`: what to resize to; `box`: from which part of the upright picture, in its pixels; `resample`:
+    how."""
+
+    size: Size
+    box: Box
+    resample: Image.Resampling
+
+
+def framed(size: Size, frame: PictureFrame) -> Target:
+    """What `frame` makes of an upright picture of `size`, in torchvision's and transformers' arithmetic."""
+    width, height = size
+    resample = _FILTERS[frame.resample]
+    if frame.fit == "squash":
+        return Target((frame.size, frame.size), (0, 0, width, height), resample)
+    short, long = min(size), max(size)
+    new_long = int(frame.size * long / short)
+    # An even number of pixels at either end, so that the later centre crop rounds as it would have.
+    cut = max(0, new_long - LONGEST_STRIP * frame.size) // 4 * 2
+    left_out = cut * long / new_long
+    kept = new_long - 2 * cut
+    if width <= height:
+        return Target((frame.size, kept), (0, left_out, width, height - left_out), resample)
+    return Target((kept, frame.size), (left_out, 0, width - left_out, height), resample)
+
+
+def within(size: Size, side: int) -> Target:
+    """The whole picture, scaled down to fit a square of `side` pixels."""
+    scale = min(1.0, side / max(size))
+    small = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+    return Target(small, (0, 0, *size), Image.Resampling.BICUBIC)
