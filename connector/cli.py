@@ -35,29 +35,57 @@ app = typer.Typer(
 )
 
 # Typer reads these at run time, so they are written in the form it knows on every Python (hence Optional).
-Target = Annotated[str, typer.Argument(help="module:attribute naming an ImageSpace, such as schemas.photo:space")]
+Target = Annotated[
+    str, typer.Argument(help="module:attribute naming an ImageSpace, such as schemas.photo:space")
+]
 Qdrant = Annotated[Optional[str], typer.Option("--qdrant", metavar="LOCATION", help="A folder, ':memory:' or a server's URL. [env: QDRANT_URL; default: ./connector.qdrant]")]  # fmt: skip  # noqa: UP045, E501
-Collection = Annotated[Optional[str], typer.Option("--collection", metavar="NAME", help="By default the schema's name.")]  # noqa: UP045
-Model = Annotated[Optional[str], typer.Option("--model", metavar="NAME", help="Another model than the space's own.")]  # noqa: UP045
-Handler = Annotated[Optional[str], typer.Option("--handler", metavar="NAME", help="sentence-transformers, open-clip, dinov2 or stand-in.")]  # noqa: UP045, E501
+Collection = Annotated[
+    str | None, typer.Option("--collection", metavar="NAME", help="By default the schema's name.")
+]
+Model = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="Another model than the space's own.")
+]
+Handler = Annotated[
+    str | None,
+    typer.Option("--handler", metavar="NAME", help="sentence-transformers, open-clip, dinov2 or stand-in."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-SchemaName = Annotated[Optional[str], typer.Option("--schema", metavar="NAME", help="One schema of a space that holds several.")]  # noqa: UP045, E501
-Where = Annotated[Optional[str], typer.Option("--where", metavar="CONDITION", help="Such as: price < 80 and brand in ('Acme', 'Bolt')")]  # noqa: UP045, E501
-Roots = Annotated[Optional[list[Path]], typer.Option("--root", metavar="FOLDER", help="A further folder that rows may name pictures in; may be repeated.")]  # noqa: UP045, E501
+SchemaName = Annotated[
+    str | None, typer.Option("--schema", metavar="NAME", help="One schema of a space that holds several.")
+]
+Where = Annotated[
+    str | None,
+    typer.Option("--where", metavar="CONDITION", help="Such as: price < 80 and brand in ('Acme', 'Bolt')"),
+]
+Roots = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--root", metavar="FOLDER", help="A further folder that rows may name pictures in; may be repeated."
+    ),
+]
 
 
 @app.command()
 def ingest(
     target: Target,
-    source: Annotated[str, typer.Argument(help="A .jsonl, .csv or .parquet file, a folder of pictures, or - for JSON Lines on standard input.")],  # noqa: E501
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A .jsonl, .csv or .parquet file, a folder of pictures, or - for JSON Lines on standard input."
+        ),
+    ],
     qdrant: Qdrant = None,
     collection: Collection = None,
     model: Model = None,
     handler: Handler = None,
     schema: SchemaName = None,
     root: Roots = None,
-    report: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Write the report here, as JSON.")] = None,  # noqa: UP045
-    rejects: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Write every rejected row here, as JSON Lines.")] = None,  # noqa: UP045, E501
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the report here, as JSON.")
+    ] = None,
+    rejects: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every rejected row here, as JSON Lines.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -74,15 +102,26 @@ def ingest(
 def search(
     target: Target,
     text: Annotated[Optional[str], typer.Argument(help="Words to search for.")] = None,  # noqa: UP045
-    image: Annotated[Optional[str], typer.Option(metavar="PICTURE", help="A path, URL, data URL or base64.")] = None,  # noqa: UP045
-    like: Annotated[Optional[str], typer.Option(metavar="ID", help="The id of a record to start from.")] = None,  # noqa: UP045
+    image: Annotated[
+        str | None, typer.Option(metavar="PICTURE", help="A path, URL, data URL or base64.")
+    ] = None,
+    like: Annotated[str | None, typer.Option(metavar="ID", help="The id of a record to start from.")] = None,
     where: Where = None,
     limit: Annotated[int, typer.Option(min=1)] = 10,
     offset: Annotated[int, typer.Option(min=0)] = 0,
-    weights: Annotated[Optional[str], typer.Option(metavar="PICTURE,WORDS", help="How much each counts, such as 0.7,0.3; negative: not like that.")] = None,  # noqa: UP045, E501
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PICTURE,WORDS", help="How much each counts, such as 0.7,0.3; negative: not like that."
+        ),
+    ] = None,
     min_score: Annotated[Optional[float], typer.Option(help="Leave out hits that score less.")] = None,  # noqa: UP045
-    using: Annotated[str, typer.Option(help="Compare with this stored vector: fused, image or text.")] = "fused",
-    html: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Write a page of the hits with their pictures.")] = None,  # noqa: UP045, E501
+    using: Annotated[
+        str, typer.Option(help="Compare with this stored vector: fused, image or text.")
+    ] = "fused",
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page of the hits with their pictures.")
+    ] = None,
     qdrant: Qdrant = None,
     collection: Collection = None,
     model: Model = None,
@@ -105,7 +144,7 @@ def search(
             weights=_weights(weights),
             min_score=min_score,
             using=using,
-            **({} if wanted is None else {"schema": wanted}),
+            schema=wanted,
         )
         if html is not None:
             _write_gallery(html, shop, hits, text, image)
@@ -188,16 +227,20 @@ def _open(
     from connector.target import load_target, read_handler
 
     try:
-        settings = Settings()  # pyright: ignore[reportCallIssue]  # every value has a default
+        settings = Settings()
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"])) or "a setting"
-        raise DataError(f"The environment sets {name} to something that does not fit: {first['msg']}. Correct the variable.") from error
+        raise DataError(
+            f"The environment sets {name} to something that does not fit: {first['msg']}. Correct the variable."
+        ) from error
     space = load_target(target)
     handler_name, model_name = handler or settings.handler, model or settings.model
     if handler_name or model_name:
         space = space.with_model(model_name, read_handler(handler_name) if handler_name else None)
-    limits = {name: value for name in ("max_bytes", "max_pixels") if (value := getattr(settings, name)) is not None}
+    limits = {
+        name: value for name in ("max_bytes", "max_pixels") if (value := getattr(settings, name)) is not None
+    }
     policy = BlobPolicy(
         roots=(*settings.roots, *roots),
         allow_private_addresses=settings.allow_private_addresses,
@@ -221,7 +264,9 @@ def _schema(shop: Connector[Any], name: str | None) -> type[Schema] | None:
     for schema in shop.space.schemas:
         if schema.__name__ == name:
             return schema
-    raise DataError(f"--schema {name}: the space holds {', '.join(schema.__name__ for schema in shop.space.schemas)}.")
+    raise DataError(
+        f"--schema {name}: the space holds {', '.join(schema.__name__ for schema in shop.space.schemas)}."
+    )
 
 
 def _condition(shop: Connector[Any], text: str | None, schema: type[Schema] | None) -> Condition | None:
@@ -236,7 +281,11 @@ def _condition(shop: Connector[Any], text: str | None, schema: type[Schema] | No
 
 def _existing_id(shop: Connector[Any], typed: str, schema: type[Schema] | None) -> str | int:
     """An id as typed is text; where only the number of the same digits is stored, that is meant."""
-    if typed.lstrip("-").isdecimal() and shop.get(typed, schema) is None and shop.get(int(typed), schema) is not None:
+    if (
+        typed.lstrip("-").isdecimal()
+        and shop.get(typed, schema) is None
+        and shop.get(int(typed), schema) is not None
+    ):
         return int(typed)
     return typed
 
@@ -258,7 +307,9 @@ def _is_file(image: str) -> bool:
         return False
 
 
-def _write_gallery(path: Path, shop: Connector[Any], hits: Sequence[Hit[Any]], text: str | None, image: str | None) -> None:
+def _write_gallery(
+    path: Path, shop: Connector[Any], hits: Sequence[Hit[Any]], text: str | None, image: str | None
+) -> None:
     from connector.gallery import gallery
 
     path.write_text(gallery(shop, hits, text, image), encoding="utf-8")

@@ -1,46 +1,39 @@
 """The straight line: records in, searchable points out, and back again by picture or by words.
 
-    row → schema.parse → blobs.fetch, decode → engine.embed, fuse → store.points → Qdrant
+row → schema.parse → blobs.fetch, decode → engine.embed, fuse → store.points → Qdrant
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import re
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
-from connector.collection import check_declared, check_model, collection_spec
-from connector.embedding import FUSED, IMAGE, TEXT, Embedder
-from connector.errors import ConditionError, DataError, RecordError, StoreUnavailable
+from connector.collection import Collection
+from connector.embedding import FUSED, IMAGE, TEXT, Embedder, FloatVector
+from connector.errors import RecordError
 from connector.hit import Hit, PartScores
 from connector.ingestion import BATCHES_AHEAD, PICTURE_BYTES_AHEAD, Draft, Ingestion, cost
 from connector.pipeline import ahead
-from connector.report import OnRejection, Rejection, Report
+from connector.query import Query, asked_schema
+from connector.report import Rejection, Report
 from connector.rows import Row, Source, open_rows
 from connector.schema.conditions import Condition
 from connector.schema.fields import BlobSource
 from connector.schema.schema import Schema, definition_of
 from connector.space import ImageSpace, SpaceEntry, Weights
-from connector.store.points import BASE, digests, point_id, schema_name, to_record
-from connector.store.store import Where, open_store
+from connector.store.points import BASE, digests
+from connector.store.store import open_store
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from connector.blobs.fetch import BlobFetcher
     from connector.blobs.picture import Picture
     from connector.blobs.policy import BlobPolicy
-    from connector.engine.engine import Engine
-    from connector.store.store import Point, ScoredPoint, Store
-
-log = logging.getLogger("connector")
+    from connector.store.store import ScoredPoint
 
 S = TypeVar("S", bound=Schema)
 R = TypeVar("R", bound=Schema)
@@ -79,14 +72,15 @@ class Connector(Generic[S]):
         self.space = space
         self.qdrant = str(qdrant)
         self.collection = collection or default_collection(space)
-        self._api_key = api_key
-        self._prefer_grpc = prefer_grpc
         self._policy = blob_policy
         self._clock = clock
-        self._embedder = Embedder(space, self._check_model)
-        self._store_opened: Store | None = None
-        self._lock = threading.RLock()
-        self._preparing = threading.Lock()
+        self._collection = Collection(
+            space,
+            self.qdrant,
+            self.collection,
+            lambda: open_store(self.qdrant, self.collection, api_key=api_key, prefer_grpc=prefer_grpc),
+        )
+        self._embedder = Embedder(space, self._collection.check_model)
 
     # --- in ---------------------------------------------------------------------------------------------------
 
@@ -118,10 +112,10 @@ class Connector(Generic[S]):
         """
         started, seen = time.perf_counter(), self._embedder.counts
         entry = self._entry(schema)
-        source = open_rows(rows, entry or self.space.entries[0], base)
-        self._prepare_collection()
-        with self._fetcher(source.base) as fetcher:
-            run = Ingestion(self._store, self._embedder, fetcher, source.base, self._clock)
+        with open_rows(rows, entry or self.space.entries[0], base) as source, self._fetcher(source.base) as fetcher:
+            self._collection.prepare(self._embedder)
+            store = self._collection.store
+            run = Ingestion(store, self._embedder, fetcher, source.base, self._clock)
             drafts = run.parse(source, lambda row: self._entry_of(row, entry))
             compared = run.compare(drafts)
             loaded = run.load(compared)
@@ -138,30 +132,15 @@ class Connector(Generic[S]):
                         on_progress(run.report, source.progress())
             finally:
                 batches.close()
-                self._store.flush()
+                store.flush()
         images, texts = self._embedder.counts
         run.report.embedded_images, run.report.embedded_texts = images - seen[0], texts - seen[1]
         run.report.seconds = time.perf_counter() - started
+        if run.broken is not None:
+            raise run.broken
         return run.report
 
     # --- out --------------------------------------------------------------------------------------------------
-
-    @overload
-    def search(
-        self,
-        text: str | None = None,
-        *,
-        image: BlobSource | None = None,
-        like: str | int | None = None,
-        where: Condition | None = None,
-        schema: None = None,
-        limit: int = 10,
-        offset: int = 0,
-        weights: tuple[float, float] | Mapping[str, float] = Weights(),
-        min_score: float | None = None,
-        using: str = FUSED,
-        with_vectors: bool = False,
-    ) -> list[Hit[S]]: ...
 
     @overload
     def search(
@@ -179,6 +158,23 @@ class Connector(Generic[S]):
         using: str = FUSED,
         with_vectors: bool = False,
     ) -> list[Hit[R]]: ...
+
+    @overload
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        image: BlobSource | None = None,
+        like: str | int | None = None,
+        where: Condition | None = None,
+        schema: type[Schema] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        weights: tuple[float, float] | Mapping[str, float] = Weights(),
+        min_score: float | None = None,
+        using: str = FUSED,
+        with_vectors: bool = False,
+    ) -> list[Hit[S]]: ...
 
     def search(
         self,
@@ -214,38 +210,57 @@ class Connector(Generic[S]):
             DataError: nothing to search for, or a part of it that does not fit.
             OperationalError: the model or Qdrant cannot be reached, or there is no such collection yet.
         """
-        self._check_query(text, image, like, limit, offset, using)
-        schema = self._schema_of(where, schema)
-        self._need_collection()
-        vector = self._embedder.query(
-            text, None if image is None else self._picture(image), self._stored_vector(like, schema, using), Weights.of(weights)
+        query = Query(
+            text,
+            image,
+            like,
+            where,
+            asked_schema(self.space, where, schema),
+            limit,
+            offset,
+            Weights.of(weights),
+            min_score,
+            using,
         )
-        found = self._store.query(
+        query.check(self.space, self._embedder.names)
+        self._collection.need()
+        vector = self._embedder.query(
+            query.text,
+            None if image is None else self._picture(image),
+            None if like is None else self._collection.vector(like, query.schema, using),
+            query.weights,
+        )
+        found = self._collection.store.query(
             vector,
             using=using,
-            where=self._where(where, schema),
-            limit=limit + (like is not None),
-            offset=offset,
+            where=self._collection.where(where, query.schema),
+            limit=limit + offset + 1 if like is not None else limit,
+            offset=0 if like is not None else offset,
             min_score=min_score,
             with_vectors=with_vectors or len(self._embedder.names) > 1,
         )
         hits = [self._hit(scored, vector, with_vectors) for scored in found]
-        return [hit for hit in hits if like is None or hit.id != like][:limit]
+        if like is None:
+            return hits
+        # The record itself would come first; it is taken out before the page is cut, so that pages fit together.
+        return [hit for hit in hits if hit.id != like][offset : offset + limit]
 
     def get(self, id: str | int, schema: type[Schema] | None = None) -> S | None:
         """The record with this id, or None. Where the space holds several schemas, the first that has it answers."""
-        found = self._points(id, schema)
-        return cast("S", self._record(found[0])) if found else None
+        found = self._collection.points(id, schema)
+        return cast("S", self._collection.record(found[0])) if found else None
 
     def remove(self, *ids: str | int, schema: type[Schema] | None = None) -> int:
         """Remove the records with these ids; those that are not there are no error. Returns how many there were."""
-        points = [point.id for id in ids for point in self._points(id, schema)]
-        if points:
-            self._store.delete(points)
-            self._store.flush()
-        return len(points)
+        found = {point.id for id in ids for point in self._collection.points(id, schema)}
+        if found:
+            self._collection.store.delete(sorted(found))
+            self._collection.store.flush()
+        return len(found)
 
-    def thumbnail(self, id: str | int, *, schema: type[Schema] | None = None, side: int = 256) -> bytes | None:
+    def thumbnail(
+        self, id: str | int, *, schema: type[Schema] | None = None, side: int = 256
+    ) -> bytes | None:
         """A JPEG of a record's own picture that fits a square of `side` pixels.
 
         It is fetched from where it was ingested from. None where there is no such record, where its picture came as
@@ -256,15 +271,19 @@ class Connector(Generic[S]):
         """
         from connector.blobs.picture import thumbnail
 
-        for point in self._points(id, schema):
-            entry = self.space.entry(type(self._record(point)))
+        for point in self._collection.points(id, schema):
+            entry = self.space.entry(type(self._collection.record(point)))
             reference = point.payload.get(entry.blob.name)
             base = point.payload.get(BASE)
             if isinstance(reference, str):
                 with self._fetcher(Path(base) if isinstance(base, str) else None) as fetcher:
                     fetched = fetcher.fetch(reference)
                     # A stored place may be read only for the picture it was stored with, whatever is there now.
-                    return thumbnail(fetched, fetcher.policy, side) if fetched.digest == digests(point).picture else None
+                    return (
+                        thumbnail(fetched, fetcher.policy, side)
+                        if fetched.digest == digests(point).picture
+                        else None
+                    )
         return None
 
     def thumbnail_of(self, image: BlobSource, *, side: int = 256) -> bytes:
@@ -275,68 +294,31 @@ class Connector(Generic[S]):
             return thumbnail(fetcher.fetch(image), fetcher.policy, side)
 
     def count(self, where: Condition | None = None, schema: type[Schema] | None = None) -> int:
-        """How many records there are, of those that `where` is about."""
-        if self._metadata() is None:
+        """How many records there are, of those that `where` is about; 0 where there is no collection yet."""
+        asked = asked_schema(self.space, where, schema)
+        if self._collection.metadata() is None:
             return 0
-        return self._store.count(self._where(where, self._schema_of(where, schema)))
+        return self._collection.store.count(self._collection.where(where, asked))
 
     def optimize(self) -> None:
-        """Build the vector index now. A server does so by itself; a folder scans all vectors until it is asked."""
-        if self._metadata() is not None:
-            self._store.optimize()
+        """Build the vector index now. A server does so by itself; a folder compares with every vector until asked."""
+        if self._collection.metadata() is not None:
+            self._collection.store.optimize()
 
     def close(self) -> None:
         """Release the store. The connector may not be used afterwards."""
-        with self._lock:
-            if self._store_opened is not None:
-                self._store_opened.close()
+        self._collection.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
         return f"Connector({self.space!r}, qdrant={self.qdrant!r}, collection={self.collection!r})"
-
-    # --- the collection -----------------------------------------------------------------------------------------
-
-    @property
-    def _store(self) -> Store:
-        with self._lock:
-            if self._store_opened is None:
-                self._store_opened = open_store(
-                    self.qdrant, self.collection, api_key=self._api_key, prefer_grpc=self._prefer_grpc
-                )
-            return self._store_opened
-
-    def _metadata(self) -> Mapping[str, Any] | None:
-        return self._store.describe()
-
-    def _prepare_collection(self) -> None:
-        """Create the collection, or see that it is ours to write to."""
-        with self._preparing:
-            stored = self._metadata()
-            if stored is None or not check_declared(self.collection, self.space, stored):
-                engine = self._embedder.engine  # loading it compares the model itself
-            if stored is None:
-                self._store.create(collection_spec(self.collection, self.space, self._embedder.names, engine))
-
-    def _need_collection(self) -> None:
-        """See that there is a collection to search, and that it is ours."""
-        stored = self._metadata()
-        if stored is None:
-            raise StoreUnavailable(
-                f"There is no collection '{self.collection}' in {self.qdrant}. "
-                "Ingest into it first, or check the location and the collection's name."
-            )
-        check_declared(self.collection, self.space, stored)
-
-    def _check_model(self, engine: Engine) -> None:
-        stored = self._metadata()
-        if stored is not None:
-            check_model(self.collection, engine, stored)
 
     # --- schemas, records, pictures -------------------------------------------------------------------------------
 
@@ -349,45 +331,19 @@ class Connector(Generic[S]):
         if isinstance(row, Schema):
             if type(row) not in self.space.schemas:
                 names = " and ".join(schema.__name__ for schema in self.space.schemas)
-                raise RecordError(f"A record is a {type(row).__name__}, but this space holds {names}. Add its blob to the space.")
+                raise RecordError(
+                    f"A record is a {type(row).__name__}, but this space holds {names}. Add its blob to the space."
+                )
             return self.space.entry(type(row))
         if entry is None:
             names = ", ".join(schema.__name__ for schema in self.space.schemas)
-            raise RecordError(f"A row could be any of {names}. Pass schema=…, or records instead of mappings.")
+            raise RecordError(
+                f"A row could be any of {names}. Pass schema=…, or records instead of mappings."
+            )
         return entry
 
-    def _schema_of(self, where: object, schema: type[Schema] | None) -> type[Schema] | None:
-        """The one schema a question is about; a condition names it by its fields."""
-        if where is not None and not isinstance(where, Condition):
-            raise ConditionError(f"where is {where!r}, a {type(where).__name__}. Give a condition, such as Product.price < 80.")
-        if schema is not None:
-            self.space.entry(schema)
-        if where is None:
-            return schema
-        self.space.entry(where.schema)
-        if schema is not None and where.schema is not schema:
-            raise ConditionError(f"where is about {where.schema.__name__}, schema is {schema.__name__}. Make them agree.")
-        return where.schema
-
-    def _where(self, condition: Condition | None, schema: type[Schema] | None) -> Where:
-        schemas = self.space.schemas if schema is None else (schema,)
-        return Where(tuple(schema.__name__ for schema in schemas), condition)
-
-    def _points(self, id: str | int, schema: type[Schema] | None) -> list[Point]:
-        if self._metadata() is None:
-            return []
-        schemas = self.space.schemas if schema is None else (self.space.entry(schema).schema,)
-        wanted = [point_id(schema.__name__, id) for schema in schemas]
-        found = self._store.get(wanted)
-        return [found[point] for point in wanted if point in found]
-
-    def _record(self, point: Point) -> Schema:
-        name = schema_name(point)
-        schema = next(schema for schema in self.space.schemas if schema.__name__ == name)
-        return to_record(point, schema)
-
-    def _hit(self, scored: ScoredPoint, query: NDArray[np.float32], with_vectors: bool) -> Hit[Any]:
-        record = self._record(scored.point)
+    def _hit(self, scored: ScoredPoint, query: FloatVector, with_vectors: bool) -> Hit[Any]:
+        record = self._collection.record(scored.point)
         vectors = scored.point.vectors
         parts = {name: float(query @ vectors[name]) for name in (IMAGE, TEXT) if name in vectors}
         key = getattr(record, definition_of(type(record)).id.name)
@@ -403,45 +359,6 @@ class Connector(Generic[S]):
 
         with self._fetcher(None) as fetcher:
             return decode(fetcher.fetch(source), fetcher.policy, self._embedder.frame)
-
-    def _check_query(
-        self, text: str | None, image: object, like: object, limit: int, offset: int, using: str
-    ) -> None:
-        if text is not None and not isinstance(text, str):
-            raise DataError(f"The words to search for are a {type(text).__name__}. Pass a str; a picture goes into image=….")
-        if text is not None and not text.strip():
-            raise DataError("The words to search for are blank. Give some, or leave them out and pass image=….")
-        if text is None and image is None and like is None:
-            raise DataError("There is nothing to search for. Pass words, image=…, like=…, or words with one of those.")
-        if image is not None and like is not None:
-            raise DataError("image and like both stand for the picture of a query. Pass one of them.")
-        if text is not None and not self.space.model_handler.reads_text:
-            raise DataError(
-                f"{self.space.model_handler} embeds pictures only and cannot read words. Search with image=… or like=…."
-            )
-        if limit < 1 or offset < 0:
-            raise DataError(f"limit is {limit} and offset is {offset}. limit starts at 1, offset at 0.")
-        if using not in self._embedder.names:
-            raise DataError(f"using is {using!r}. This space stores {', '.join(self._embedder.names)}.")
-        self._warn_of_unknown_words(text)
-
-    def _warn_of_unknown_words(self, text: str | None) -> None:
-        if text is None or self.space.model != "demo":
-            return
-        from connector.demo.words import KNOWN_WORDS, unknown_query
-
-        if unknown_query(text):
-            log.warning("The demo model knows about %d words, and none of %r. Its hits mean nothing here.", len(KNOWN_WORDS), text)
-
-    def _stored_vector(self, like: str | int | None, schema: type[Schema] | None, using: str) -> NDArray[np.float32] | None:
-        if like is None:
-            return None
-        schemas = self.space.schemas if schema is None else (schema,)
-        found = self._store.get([point_id(schema.__name__, like) for schema in schemas], vectors=True)
-        for point in found.values():
-            if using in point.vectors:
-                return point.vectors[using]
-        raise DataError(f"like is {like!r}, but there is no such record with a vector '{using}'. Check the id.")
 
 
 def default_collection(space: ImageSpace[Any]) -> str:

@@ -106,12 +106,17 @@ class Embedder:
 
         vector = fuse(parts.get(IMAGE), parts.get(TEXT), self._space.weights, self._space.parts)
         if not vector.any():
-            return Unembeddable(None, EmbeddingError("the picture's and the description's vectors cancel out. Change one of them."))
+            return Unembeddable(
+                None,
+                EmbeddingError("the picture's and the description's vectors cancel out. Change one of them."),
+            )
         if len(self.names) == 1:
             return {FUSED: vector}
         return {FUSED: vector} | {name: unit(raw) for name, raw in parts.items()}
 
-    def query(self, text: str | None, picture: Picture | None, like: FloatVector | None, weights: Weights) -> FloatVector:
+    def query(
+        self, text: str | None, picture: Picture | None, like: FloatVector | None, weights: Weights
+    ) -> FloatVector:
         """A query's unit vector: its words, and a picture or a stored vector in its place, weighted.
 
         Raises:

@@ -164,5 +164,7 @@ class MissingExtra(OperationalError, ImportError):
     code = "missing_extra"
 
     def __init__(self, extra: str, why: str) -> None:
-        super().__init__(f"{why} needs an optional dependency. Install it with: pip install 'qdrant-image-connector[{extra}]'")
+        super().__init__(
+            f"{why} needs an optional dependency. Install it with: pip install 'qdrant-image-connector[{extra}]'"
+        )
         self.extra = extra

@@ -59,8 +59,12 @@ def _header(shop: Connector[Any], text: str | None, image: str | None, number: i
     picture = ""
     if image is not None:
         try:
-            picture = f"<img alt='the picture searched for' src='{_data_url(shop.thumbnail_of(image, side=144))}'>"
-        except ConnectorError:  # the search itself worked, so this is a passing trouble; the page does without
+            picture = (
+                f"<img alt='the picture searched for' src='{_data_url(shop.thumbnail_of(image, side=144))}'>"
+            )
+        except (
+            ConnectorError
+        ):  # the search itself worked, so this is a passing trouble; the page does without
             picture = ""
     return f"<header>{picture}<div><h1>{title}</h1><p>{number} hits in {html.escape(shop.collection)}</p></div></header>"
 
@@ -68,7 +72,10 @@ def _header(shop: Connector[Any], text: str | None, image: str | None, number: i
 def _card(shop: Connector[Any], hit: Hit[Any]) -> str:
     definition = definition_of(type(hit.record))
     values = record_object(hit.record)
-    words = " · ".join(str(values[name]) for name in definition.texts if values[name]) or PurePath(str(hit.id)).name
+    words = (
+        " · ".join(str(values[name]) for name in definition.texts if values[name])
+        or PurePath(str(hit.id)).name
+    )
     rest = " · ".join(f"{name} {values[name]}" for name in definition.fields if values[name] is not None)
     score = max(0.0, min(1.0, hit.score))
     return (
@@ -79,7 +86,11 @@ def _card(shop: Connector[Any], hit: Hit[Any]) -> str:
 
 
 def _parts(hit: Hit[Any]) -> str:
-    shown = [f"{name} {value:.2f}" for name, value in (("picture", hit.parts.image), ("words", hit.parts.text)) if value is not None]
+    shown = [
+        f"{name} {value:.2f}"
+        for name, value in (("picture", hit.parts.image), ("words", hit.parts.text))
+        if value is not None
+    ]
     return f" ({', '.join(shown)})" if shown else ""
 
 
@@ -90,7 +101,9 @@ def _picture(shop: Connector[Any], hit: Hit[Any], words: str) -> str:
         data = None
     if data is None:
         return "<div class='picture none'>picture not at hand</div>"
-    return f"<img class='picture' loading='lazy' alt='{html.escape(words, quote=True)}' src='{_data_url(data)}'>"
+    return (
+        f"<img class='picture' loading='lazy' alt='{html.escape(words, quote=True)}' src='{_data_url(data)}'>"
+    )
 
 
 def _data_url(jpeg: bytes) -> str:

@@ -16,12 +16,20 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from connector.embedding import Embedder, Unembeddable
-from connector.errors import BlobError, BlobUnavailable, ConnectorError, RecordError
+from connector.errors import BlobError, BlobUnavailable, ConnectorError, OperationalError, RecordError
 from connector.pipeline import in_order
 from connector.report import Rejection, Report
 from connector.schema.schema import Schema, definition_of, parse, unknown_columns
 from connector.space import SpaceEntry
-from connector.store.points import Digests, digest_payload, digest_text, digests, point_id, stored_values, to_point
+from connector.store.points import (
+    Digests,
+    digest_payload,
+    digest_text,
+    digests,
+    point_id,
+    stored_values,
+    to_point,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,7 +43,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("connector")
 
 COMPARED_AT_ONCE = 256  # ids in one question to the store
-SETTLED_AT_ONCE = 1024  # items that may wait for a batch of pictures to fill up, so that unchanged rows flow past
+SETTLED_AT_ONCE = (
+    1024  # items that may wait for a batch of pictures to fill up, so that unchanged rows flow past
+)
 PICTURE_BYTES_AHEAD = 256 * 2**20  # decoded pictures that may wait for the model
 BATCHES_AHEAD = 2  # embedded batches that may wait for the store
 LOADING_THREADS = max(4, os.cpu_count() or 4)  # more than the cores: some of them wait for disks and servers
@@ -54,7 +64,9 @@ class Draft:
     record: Schema | None  # dropped when the draft has arrived, and with it any picture that came as bytes
     source: Any  # the blob's value
     description: str | None
-    references: dict[str, str | None] = dataclasses.field(default_factory=dict)  # where its picture can be found again
+    references: dict[str, str | None] = dataclasses.field(
+        default_factory=dict
+    )  # where its picture can be found again
     before: Digests | None = None  # what the collection holds of it
     earlier: Draft | None = None  # an earlier row of the same id that is still on its way
     now: Digests | None = None  # what it is of
@@ -101,6 +113,7 @@ class Ingestion:
         clock: Callable[[], datetime],
     ) -> None:
         self.report = Report()
+        self.broken: OperationalError | None = None
         self._store = store
         self._embedder = embedder
         self._fetcher = fetcher
@@ -112,8 +125,19 @@ class Ingestion:
     # 1 · schema
 
     def parse(self, rows: Iterable[Row], entry_for: Callable[[Row], SpaceEntry]) -> Iterator[Item]:
-        """Rows to drafts; a row that does not fit becomes a rejection."""
-        for number, row in enumerate(rows):
+        """Rows to drafts; a row that does not fit becomes a rejection.
+
+        A source that breaks off ends the line here, and `broken` says why: what was read before is still stored.
+        """
+        numbered = enumerate(rows)
+        while True:
+            try:
+                number, row = next(numbered)
+            except StopIteration:
+                return
+            except OperationalError as error:
+                self.broken = error
+                return
             try:
                 yield self._draft(number, row, entry_for)
             except RecordError as error:
@@ -232,7 +256,9 @@ class Ingestion:
             if isinstance(item, Rejection) or item.rejection is not None:
                 yield self._count(item)
                 continue
-            if item.point_id in waiting:  # two versions of one record: the first must be there before the second
+            if (
+                item.point_id in waiting
+            ):  # two versions of one record: the first must be there before the second
                 yield from self._store_points(waiting)
             item.held_before()
             if item.unchanged:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from connector.engine.engine import Engine
 
 FORMAT = 1  # of this metadata; raised when an older library could misread it
-NOT_COMPARED = frozenset({"name", "library"})  # told for the reader's sake; neither changes a vector by itself
+NOT_COMPARED = frozenset(
+    {"name", "library"}
+)  # told for the reader's sake; neither changes a vector by itself
 
 
 def _library_version() -> str:
@@ -32,7 +34,9 @@ def _library_version() -> str:
         return "unknown"
 
 
-def collection_spec(name: str, space: ImageSpace[Any], vectors: tuple[str, ...], engine: Engine) -> CollectionSpec:
+def collection_spec(
+    name: str, space: ImageSpace[Any], vectors: tuple[str, ...], engine: Engine
+) -> CollectionSpec:
     """What a new collection for this space looks like."""
     return CollectionSpec(
         name=name,
@@ -57,7 +61,8 @@ def _declared(space: ImageSpace[Any]) -> dict[str, Any]:
             for schema in space.schemas
         },
         "space": {
-            entry.schema.__name__: [entry.blob.name] + ([entry.description.name] if entry.description is not None else [])
+            entry.schema.__name__: [entry.blob.name]
+            + ([entry.description.name] if entry.description is not None else [])
             for entry in space.entries
         },
         "fusion": {"parts": space.parts, "weights": list(space.weights), "keep_parts": space.keep_parts},

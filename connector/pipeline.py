@@ -31,7 +31,9 @@ class _Ready(Generic[T]):
     def put(self, item: T, cost: int) -> bool:
         """Wait for room, then add; False when the reader has gone. One item always has room."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopped or not self._items or self._cost + cost <= self._budget)
+            self._changed.wait_for(
+                lambda: self._stopped or not self._items or self._cost + cost <= self._budget
+            )
             if not self._stopped:
                 self._items.append((item, cost))
                 self._cost += cost
@@ -65,7 +67,9 @@ class _Ready(Generic[T]):
             yield item
 
 
-def ahead(items: Iterable[T], budget: int, cost: Callable[[T], int] = lambda item: 1) -> Generator[T, None, None]:
+def ahead(
+    items: Iterable[T], budget: int, cost: Callable[[T], int] = lambda item: 1
+) -> Generator[T, None, None]:
     """Iterate `items` in a thread of its own, as far ahead of the reader as `budget` allows.
 
     Order is kept, an exception in `items` is raised in the reader at its place, and closing this generator

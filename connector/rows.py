@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
+from typing import IO, TYPE_CHECKING, Any, Protocol, Self, TypeAlias, cast, runtime_checkable
 
 import pydantic_core
 
@@ -27,7 +27,22 @@ if TYPE_CHECKING:
 Row: TypeAlias = "Mapping[str, object] | Schema | RecordError"
 
 PICTURE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .png .gif .webp .bmp .tif .tiff .avif .ico .heic .heif .mpo".split()
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".png",
+        ".gif",
+        ".webp",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".avif",
+        ".ico",
+        ".heic",
+        ".heif",
+        ".mpo",
+    ]
 )
 LINE_LIMIT = 128 * 1024 * 1024  # a 64 MiB picture in base64, and room for the rest of the row
 ARROW_ROWS = 64  # rows decoded at once: a column of picture bytes makes them large
@@ -47,14 +62,25 @@ class Rows:
     """An iterable of rows that knows the folder its relative paths start from, and how far it has got."""
 
     def __init__(
-        self, rows: Iterable[Row], base: Path, progress: Callable[[], float | None] = lambda: None
+        self,
+        rows: Iterable[Row],
+        base: Path,
+        progress: Callable[[], float | None] = lambda: None,
+        close: Callable[[], None] = lambda: None,
     ) -> None:
         self._rows = rows
         self.base = base
         self.progress = progress
+        self.close = close
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self._rows)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
 
 def open_rows(source: Source, entry: SpaceEntry, base: Path | str | None = None) -> Rows:
@@ -90,7 +116,9 @@ def _open_path(source: str, entry: SpaceEntry, base: Path | None) -> Rows:
     if path.is_dir():
         return _folder(path, base or path, entry)
     if not path.exists():
-        raise SourceUnavailable(f"Source '{source}' was not found. Check the path; relative ones start from {Path.cwd()}.")
+        raise SourceUnavailable(
+            f"Source '{source}' was not found. Check the path; relative ones start from {Path.cwd()}."
+        )
     readers = {".jsonl": _jsonl_file, ".ndjson": _jsonl_file, ".csv": _csv_file, ".parquet": _parquet_file}
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -102,7 +130,9 @@ def _open_path(source: str, entry: SpaceEntry, base: Path | None) -> Rows:
 
 
 def _broken(source: object, error: Exception) -> SourceUnavailable:
-    return SourceUnavailable(f"Source '{source}' could not be read: {error}. What was read before it is kept; run it again.")
+    return SourceUnavailable(
+        f"Source '{source}' could not be read: {error}. What was read before it is kept; run it again."
+    )
 
 
 def _file_progress(file: IO[bytes], size: int) -> Callable[[], float | None]:
@@ -119,7 +149,7 @@ def _jsonl_file(path: Path, base: Path, definition: Definition) -> Rows:
         file = path.open("rb")
     except OSError as error:
         raise _broken(path, error) from error
-    return Rows(_json_lines(file, str(path)), base, _file_progress(file, path.stat().st_size))
+    return Rows(_json_lines(file, str(path)), base, _file_progress(file, path.stat().st_size), file.close)
 
 
 def _json_lines(file: IO[bytes], name: str) -> Iterator[Row]:
@@ -137,7 +167,9 @@ def _json_lines(file: IO[bytes], name: str) -> Iterator[Row]:
                 line, first = line.removeprefix(b"\xef\xbb\xbf"), False
             if len(line) >= LINE_LIMIT and not line.endswith(b"\n"):
                 _skip_line(file)
-                yield RecordError(f"A line is longer than {LINE_LIMIT // 2**20} MiB. Put the picture in a file and name its path.")
+                yield RecordError(
+                    f"A line is longer than {LINE_LIMIT // 2**20} MiB. Put the picture in a file and name its path."
+                )
             elif not line.isspace():
                 yield _json_row(line)
 
@@ -153,7 +185,9 @@ def _json_row(line: bytes) -> Row:
     except ValueError as error:
         return RecordError(f"A line is not JSON: {error}. Each line must be one JSON object.")
     if not isinstance(value, dict):
-        return RecordError(f"A line is a JSON {type(value).__name__}, not an object. Write it as {{\"column\": value, …}}.")
+        return RecordError(
+            f'A line is a JSON {type(value).__name__}, not an object. Write it as {{"column": value, …}}.'
+        )
     return value
 
 
@@ -162,7 +196,7 @@ def _csv_file(path: Path, base: Path, definition: Definition) -> Rows:
         file = path.open("rb")
     except OSError as error:
         raise _broken(path, error) from error
-    return Rows(_csv_rows(file, path, definition), base, _file_progress(file, path.stat().st_size))
+    return Rows(_csv_rows(file, path, definition), base, _file_progress(file, path.stat().st_size), file.close)
 
 
 def _csv_rows(file: IO[bytes], path: Path, definition: Definition) -> Iterator[Row]:
@@ -196,7 +230,9 @@ def _csv_rows(file: IO[bytes], path: Path, definition: Definition) -> Iterator[R
 
 def _csv_row(header: list[str], cells: list[str], omissible: set[str], lists: set[str]) -> Row:
     if len(cells) > len(header):
-        return RecordError(f"A line has {len(cells)} cells, the header has {len(header)}. Quote cells that contain commas.")
+        return RecordError(
+            f"A line has {len(cells)} cells, the header has {len(header)}. Quote cells that contain commas."
+        )
     row: dict[str, object] = {}
     for name, cell in zip(header, cells, strict=False):
         if cell == "" and name in omissible:
@@ -236,7 +272,7 @@ def _parquet_file(path: Path, base: Path, definition: Definition) -> Rows:
             except (OSError, pyarrow.ArrowException) as error:
                 raise _broken(path, error) from error
 
-    return Rows(rows(), base, lambda: done / total if total else None)
+    return Rows(rows(), base, lambda: done / total if total else None, file.close)
 
 
 def _arrow_rows(source: ArrowStream) -> Iterator[Row]:
@@ -273,7 +309,9 @@ def _folder(folder: Path, base: Path, entry: SpaceEntry) -> Rows:
 
     def progress() -> float | None:
         nonlocal total
-        if total < 0:  # counted when somebody watches: a second walk costs little beside the pictures themselves
+        if (
+            total < 0
+        ):  # counted when somebody watches: a second walk costs little beside the pictures themselves
             total = sum(1 for _ in _pictures(folder))
         return min(1.0, done / total) if total else None
 
@@ -296,7 +334,10 @@ def _folder_rows(folder: Path, entry: SpaceEntry) -> Iterator[Row]:
             if (text := _sidecar(path, ".json")) is not None:
                 row |= _sidecar_object(text)
         except (OSError, ValueError) as error:
-            yield RecordError(f"A sidecar of '{name}' could not be read: {error}. Write UTF-8 text, or one JSON object.", id=name)
+            yield RecordError(
+                f"A sidecar of '{name}' could not be read: {error}. Write UTF-8 text, or one JSON object.",
+                id=name,
+            )
         else:
             yield row
 
@@ -313,7 +354,7 @@ def _sidecar(picture: Path, suffix: str) -> bytes | None:
 def _sidecar_object(text: bytes) -> dict[str, object]:
     value = pydantic_core.from_json(text.removeprefix(b"\xef\xbb\xbf"), allow_inf_nan=False)
     if not isinstance(value, dict):
-        raise ValueError(f"it holds a JSON {type(value).__name__}")  # noqa: TRY004  caught above with the parser's own
+        raise ValueError(f"it holds a JSON {type(value).__name__}")
     return value
 
 

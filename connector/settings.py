@@ -29,8 +29,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_", extra="ignore", populate_by_name=True)
 
-    qdrant: str = Field(DEFAULT_FOLDER, validation_alias=AliasChoices("QDRANT_URL", "CONNECTOR_QDRANT"))
-    api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("QDRANT_API_KEY", "CONNECTOR_API_KEY"))
+    qdrant: str = Field(
+        default=DEFAULT_FOLDER, validation_alias=AliasChoices("QDRANT_URL", "CONNECTOR_QDRANT")
+    )
+    api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("QDRANT_API_KEY", "CONNECTOR_API_KEY")
+    )
     collection: str | None = None
     model: str | None = None
     handler: str | None = None
@@ -38,5 +42,5 @@ class Settings(BaseSettings):
     roots: tuple[Path, ...] = ()
     allow_private_addresses: bool = False
     object_prefixes: tuple[str, ...] = ()
-    max_bytes: int | None = Field(None, gt=0)
-    max_pixels: int | None = Field(None, gt=0)
+    max_bytes: int | None = Field(default=None, gt=0)
+    max_pixels: int | None = Field(default=None, gt=0)

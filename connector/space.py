@@ -68,9 +68,13 @@ class EmbeddingEngineConfig:
             raise InvalidSpaceParamException(
                 f"precision {self.precision!r} is unknown. Use 'auto', 'float32', 'bfloat16' or 'float16'."
             )
-        for name in ("image_batch_size", "text_batch_size", "threads"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
+        sizes: dict[str, object] = {
+            "image_batch_size": self.image_batch_size,
+            "text_batch_size": self.text_batch_size,
+            "threads": 1 if self.threads is None else self.threads,
+        }
+        for name, value in sizes.items():
+            if not isinstance(value, int) or value < 1:
                 raise InvalidSpaceParamException(f"{name} is {value!r}. Use a whole number from 1.")
 
 
@@ -96,7 +100,9 @@ class Weights(NamedTuple):
                 f"weights are {value!r}. Give two finite numbers, picture first: weights=(0.7, 0.3)."
             )
         if not any(pair):
-            raise InvalidSpaceParamException("weights are both 0, so nothing would count. Make one of them non-zero.")
+            raise InvalidSpaceParamException(
+                "weights are both 0, so nothing would count. Make one of them non-zero."
+            )
         return cls(float(pair[0]), float(pair[1]))
 
 
@@ -277,7 +283,7 @@ class ImageSpace(Generic[S]):
             ModelUnavailable: the model is not on this machine and cannot be fetched.
         """
         # The one upward look in this module: a space knows its length only through its model, and only when asked.
-        from connector.engine.models import vector_length
+        from connector.engine.lengths import vector_length
 
         return vector_length(self.transformation_config.embedding_config)
 
@@ -289,7 +295,9 @@ class ImageSpace(Generic[S]):
         known = ", ".join(s.__name__ for s in self.schemas)
         raise InvalidSpaceParamException(f"{schema.__name__} is not in this space. It holds {known}.")
 
-    def with_model(self, model: str | None = None, model_handler: ModelHandler | None = None) -> ImageSpace[S]:
+    def with_model(
+        self, model: str | None = None, model_handler: ModelHandler | None = None
+    ) -> ImageSpace[S]:
         """The same space over another model or handler; this one is unchanged."""
         images = [e.blob if e.description is None else e.blob + e.description for e in self.entries]
         return ImageSpace(
@@ -312,7 +320,10 @@ class ImageSpace(Generic[S]):
         return hash(self._identity())
 
     def _identity(self) -> tuple[object, ...]:
-        names = tuple((e.schema, e.blob.name, e.description and e.description.name) for e in self.entries)
+        names = tuple(
+            (e.schema, e.blob.name, None if e.description is None else e.description.name)
+            for e in self.entries
+        )
         return (names, self.transformation_config, self.keep_parts)
 
     def __repr__(self) -> str:
@@ -359,7 +370,8 @@ def _entry(item: object) -> SpaceEntry:
     if isinstance(item, Blob):
         return SpaceEntry(item.schema, item, None)
     if isinstance(item, Text):
-        cure = f"Text {item.name!r} describes a picture; add it to one: {item.schema.__name__}.<blob> + {item.schema.__name__}.{item.name}."
+        owner = item.schema.__name__
+        cure = f"Text {item.name!r} describes a picture; add it to one: {owner}.<blob> + {owner}.{item.name}."
     else:
         cure = f"Got {type(item).__name__}."
     raise InvalidSpaceParamException(
@@ -401,8 +413,11 @@ def _fusion_weights(weights: tuple[float, float] | Mapping[str, float], parts: o
     read = Weights.of(weights)
     if min(read) < 0:
         raise InvalidSpaceParamException(
-            f"weights are {tuple(read)}. A stored vector cannot count a part negatively; a search can: search(…, weights=(1, -0.5))."
+            f"weights are {tuple(read)}. A stored vector cannot count a part negatively; "
+            "a search can: search(…, weights=(1, -0.5))."
         )
     if parts == "raw" and read.image != read.text:
-        raise InvalidSpaceParamException("parts='raw' is a plain sum without weights. Leave weights out, or use parts='unit'.")
+        raise InvalidSpaceParamException(
+            "parts='raw' is a plain sum without weights. Leave weights out, or use parts='unit'."
+        )
     return read

@@ -20,7 +20,9 @@ def load_target(target: str) -> ImageSpace[Any]:
     """
     module_name, colon, attribute = target.partition(":")
     if not colon or not module_name or not attribute:
-        raise SchemaError(f"TARGET '{target}' is not of the form module:attribute. Write, for example, schemas.photo:space.")
+        raise SchemaError(
+            f"TARGET '{target}' is not of the form module:attribute. Write, for example, schemas.photo:space."
+        )
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -41,7 +43,9 @@ def load_target(target: str) -> ImageSpace[Any]:
         cure = f"Did you mean {module_name}:{near[0]}?" if near else "Declare one: space = ImageSpace(…)."
         raise SchemaError(f"TARGET '{target}': {module_name} has no '{attribute}'. {cure}") from error
     if not isinstance(space, ImageSpace):
-        raise SchemaError(f"TARGET '{target}' is a {type(space).__name__}, not an ImageSpace. Name the variable that holds the space.")
+        raise SchemaError(
+            f"TARGET '{target}' is a {type(space).__name__}, not an ImageSpace. Name the variable that holds the space."
+        )
     return space
 
 

@@ -64,12 +64,16 @@ class Run:
 
     def __enter__(self) -> Self:
         if self._report_file is not None and not self._report_file.parent.is_dir():
-            raise DataError(f"--report {self._report_file}: there is no folder '{self._report_file.parent}'. Create it first.")
+            raise DataError(
+                f"--report {self._report_file}: there is no folder '{self._report_file.parent}'. Create it first."
+            )
         if self._rejects_file is not None:
             try:
                 self._rejects = self._rejects_file.open("w", encoding="utf-8")
             except OSError as error:
-                raise DataError(f"--rejects {self._rejects_file} cannot be written: {error.strerror}.") from error
+                raise DataError(
+                    f"--rejects {self._rejects_file} cannot be written: {error.strerror}."
+                ) from error
         if not self._quiet and sys.stderr.isatty():
             self._progress = _progress_bar()
             self._task = self._progress.add_task("ingest", total=1000, rate="")
@@ -89,7 +93,9 @@ class Run:
         rate = f"{report.read:,} rows, {report.read / seconds:,.0f}/s, {report.rejected:,} rejected"
         if self._progress is not None and self._task is not None:
             done = None if fraction is None else fraction * 1000
-            self._progress.update(self._task, completed=done or 0, total=None if done is None else 1000, rate=rate)
+            self._progress.update(
+                self._task, completed=done or 0, total=None if done is None else 1000, rate=rate
+            )
         elif not self._quiet and time.monotonic() - self._told >= PLAIN_EVERY:
             self._told = time.monotonic()
             note(rate if fraction is None else f"{fraction:4.0%}  {rate}")
@@ -99,7 +105,9 @@ class Run:
         self._report = report
         self._finished = True
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._progress is not None:
             self._progress.stop()
         if self._rejects is not None:

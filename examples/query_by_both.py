@@ -17,7 +17,9 @@ with Connector(space.with_model("demo"), qdrant=folder / "shop.qdrant") as shop:
 
     print("Mostly the picture, a little of the words:")
     for hit in shop.search("yellow", image=picture, weights=(0.8, 0.2), limit=3):
-        print(f"{hit.score:.2f}  {hit.record.title}  picture {hit.parts.image:.2f}, words {hit.parts.text:.2f}")
+        print(
+            f"{hit.score:.2f}  {hit.record.title}  picture {hit.parts.image:.2f}, words {hit.parts.text:.2f}"
+        )
 
     print("Like this picture, but not red:")
     for hit in shop.search("red", image=picture, weights=(1.0, -0.5), limit=3):

@@ -34,8 +34,17 @@ def test_a_rejects_line_is_one_ascii_line_of_json_with_the_five_keys() -> None:
     line = Rejection(3, "ü1", None, "record_invalid", "Zeile\nzwei").to_json()
     assert line.isascii()
     assert "\n" not in line
-    assert json.loads(line) == {"row": 3, "id": "ü1", "field": None, "code": "record_invalid", "reason": "Zeile\nzwei"}
+    assert json.loads(line) == {
+        "row": 3,
+        "id": "ü1",
+        "field": None,
+        "code": "record_invalid",
+        "reason": "Zeile\nzwei",
+    }
 
 
 def test_a_report_reads_as_a_sentence() -> None:
-    assert str(Report(read=3, new=2, rejected=1, seconds=0.5)) == "3 read: 2 new, 0 changed, 0 unchanged, 1 rejected in 0.5 s"
+    assert (
+        str(Report(read=3, new=2, rejected=1, seconds=0.5))
+        == "3 read: 2 new, 0 changed, 0 unchanged, 1 rejected in 0.5 s"
+    )

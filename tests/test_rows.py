@@ -30,7 +30,7 @@ class Product(Schema):
 
 ENTRY: SpaceEntry = ImageSpace(Product.photo + Product.title).entries[0]
 ROWS: list[dict[str, Any]] = [
-    {"sku": "a", "photo": "a.jpg", "title": "Größe, 3 \"Stück\"", "price": 1.5},
+    {"sku": "a", "photo": "a.jpg", "title": 'Größe, 3 "Stück"', "price": 1.5},
     {"sku": "b", "photo": "b.jpg", "title": "zwei\nZeilen", "price": 2.0},
 ]
 
@@ -91,7 +91,7 @@ def test_csv_keeps_commas_quotes_and_line_breaks_inside_cells(tmp_path: Path) ->
 
 def test_csv_leaves_out_empty_cells_of_fields_that_may_be_left_out(tmp_path: Path) -> None:
     path = tmp_path / "feed.csv"
-    path.write_text("sku,photo,title,price,tags\na,,,,\nb,b.jpg,t,1,\"[\"\"x\"\", \"\"y\"\"]\"\n", encoding="utf-8")
+    path.write_text('sku,photo,title,price,tags\na,,,,\nb,b.jpg,t,1,"[""x"", ""y""]"\n', encoding="utf-8")
     assert read(path) == [
         {"sku": "a", "photo": ""},
         {"sku": "b", "photo": "b.jpg", "title": "t", "price": "1", "tags": ["x", "y"]},
@@ -125,12 +125,23 @@ def test_parquet_is_streamed_and_tells_how_far_it_is(tmp_path: Path) -> None:
 
 def test_a_picture_struct_as_data_sets_write_it_becomes_its_bytes_or_its_path() -> None:
     table = pa.Table.from_pylist(
-        [{"sku": "a", "photo": {"bytes": b"jpeg", "path": "a.jpg"}}, {"sku": "b", "photo": {"bytes": None, "path": "b.jpg"}}]
+        [
+            {"sku": "a", "photo": {"bytes": b"jpeg", "path": "a.jpg"}},
+            {"sku": "b", "photo": {"bytes": None, "path": "b.jpg"}},
+        ]
     )
     assert read(table) == [{"sku": "a", "photo": b"jpeg"}, {"sku": "b", "photo": "b.jpg"}]
 
 
-@pytest.mark.parametrize("frame", [pd.DataFrame(ROWS), pd.DataFrame(ROWS, index=["x", "y"]), pl.DataFrame(ROWS), pa.Table.from_pylist(ROWS)])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame(ROWS),
+        pd.DataFrame(ROWS, index=["x", "y"]),
+        pl.DataFrame(ROWS),
+        pa.Table.from_pylist(ROWS),
+    ],
+)
 def test_data_frames_of_any_library_that_speaks_arrow(frame: Any) -> None:
     assert read(frame) == ROWS
 
@@ -201,7 +212,9 @@ def test_a_parquet_file_that_is_none_cannot_be_read(tmp_path: Path) -> None:
 def test_a_parquet_file_that_breaks_half_way_ends_the_run(tmp_path: Path) -> None:
     path = tmp_path / "feed.parquet"
     many = [{"sku": f"{n:06}", "photo": f"{n}.jpg" * 20} for n in range(20_000)]
-    pq.write_table(pa.Table.from_pylist(many), path, row_group_size=1000, compression="none", use_dictionary=False)
+    pq.write_table(
+        pa.Table.from_pylist(many), path, row_group_size=1000, compression="none", use_dictionary=False
+    )
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
     data[middle : middle + 60_000] = b"\xff" * 60_000

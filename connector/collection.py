@@ -1,0 +1,123 @@
+"""A space's collection in its store: opened when first needed, created when first written to, and seen to be ours."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from connector.embedding import Embedder, FloatVector
+from connector.errors import DataError, StoreUnavailable
+from connector.origin import check_declared, check_model, collection_spec
+from connector.schema.conditions import Condition
+from connector.schema.schema import Schema
+from connector.space import ImageSpace
+from connector.store.points import point_id, schema_name, to_record
+from connector.store.store import Where
+
+if TYPE_CHECKING:
+    from connector.engine.engine import Engine
+    from connector.store.store import Point, Store
+
+
+class Collection:
+    """One collection, and the records of a space's schemas in it. Safe to use from several threads."""
+
+    def __init__(
+        self, space: ImageSpace[Any], location: str, name: str, open_store: Callable[[], Store]
+    ) -> None:
+        self.location = location
+        self.name = name
+        self._space = space
+        self._open_store = open_store
+        self._opened: Store | None = None
+        self._opening = threading.Lock()
+        self._preparing = threading.Lock()
+
+    @property
+    def store(self) -> Store:
+        """The store, opened on the first call."""
+        with self._opening:
+            if self._opened is None:
+                self._opened = self._open_store()
+            return self._opened
+
+    def metadata(self) -> Mapping[str, Any] | None:
+        """What made the collection, None where there is none yet."""
+        return self.store.describe()
+
+    def prepare(self, embedder: Embedder) -> None:
+        """Create the collection, or see that it is ours to write to, and bring its payload indexes up to date.
+
+        Raises:
+            CollectionMismatch: another schema, space, fusion or model made it.
+        """
+        with self._preparing:
+            stored = self.metadata()
+            if stored is None:
+                self.store.create(collection_spec(self.name, self._space, embedder.names, embedder.engine))
+            elif not check_declared(self.name, self._space, stored):
+                _ = embedder.engine  # loading it compares the model itself
+
+    def need(self) -> None:
+        """See that there is a collection to search, and that it is ours.
+
+        Raises:
+            StoreUnavailable: there is none.
+            CollectionMismatch: another schema, space or fusion made it.
+        """
+        stored = self.metadata()
+        if stored is None:
+            raise StoreUnavailable(
+                f"There is no collection '{self.name}' in {self.location}. "
+                "Ingest into it first, or check the location and the collection's name."
+            )
+        check_declared(self.name, self._space, stored)
+
+    def check_model(self, engine: Engine) -> None:
+        """See that this engine makes the vectors that the collection holds.
+
+        Raises:
+            CollectionMismatch: it does not.
+        """
+        stored = self.metadata()
+        if stored is not None:
+            check_model(self.name, engine, stored)
+
+    def where(self, condition: Condition | None, schema: type[Schema] | None) -> Where:
+        """The points of one schema, or of all of this space, that fulfil a condition."""
+        return Where(tuple(each.__name__ for each in self._asked(schema)), condition)
+
+    def points(self, id: str | int, schema: type[Schema] | None, *, vectors: bool = False) -> list[Point]:
+        """The points of the record with this id: at most one of each schema."""
+        if self.metadata() is None:
+            return []
+        wanted = [point_id(each.__name__, id) for each in self._asked(schema)]
+        found = self.store.get(wanted, vectors=vectors)
+        return [found[point] for point in wanted if point in found]
+
+    def vector(self, id: str | int, schema: type[Schema] | None, using: str) -> FloatVector:
+        """The stored vector of a record.
+
+        Raises:
+            DataError: there is no such record, or it has no such vector.
+        """
+        for point in self.points(id, schema, vectors=True):
+            if using in point.vectors:
+                return point.vectors[using]
+        raise DataError(f"like is {id!r}, but there is no such record with a vector '{using}'. Check the id.")
+
+    def record(self, point: Point) -> Schema:
+        """A point's record, as its own class."""
+        name = schema_name(point)
+        schema = next(each for each in self._space.schemas if each.__name__ == name)
+        return to_record(point, schema)
+
+    def close(self) -> None:
+        """Release the store."""
+        with self._opening:
+            if self._opened is not None:
+                self._opened.close()
+
+    def _asked(self, schema: type[Schema] | None) -> tuple[type[Schema], ...]:
+        return self._space.schemas if schema is None else (self._space.entry(schema).schema,)

@@ -1,0 +1,86 @@
+"""A small shop that tests share: pictures on disk, rows that name them, and a connector over them without a model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from connector import Blob, Connector, Field, Id, ImageSpace, ModelHandler, Schema, Text, field
+
+
+class Product(Schema):
+    """What the shop sells."""
+
+    sku: Id
+    photo: Blob[str | bytes | None]
+    title: Text[str | None]
+    brand: Field[str | None]
+    price: Field[float | None]
+    tags: Field[list[str]] = field(default=[])
+
+
+SPACE = ImageSpace(Product.photo + Product.title, model_handler=ModelHandler.STAND_IN)
+COLOURS = ["red", "green", "blue", "yellow", "black", "white", "orange", "purple"]
+THINGS = ["mug", "hat", "lamp", "chair"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shop:
+    """Pictures `p0.png`, `p1.png`, … in a folder, and rows that describe them."""
+
+    folder: Path
+
+    def picture(self, name: str, seed: int) -> str:
+        """Draw a small picture that no other seed gives; its name."""
+        Image.new("RGB", (48, 32), (seed % 251, seed // 251 % 251, 7)).save(self.folder / name)
+        return name
+
+    def row(self, number: int, **changes: Any) -> dict[str, Any]:
+        """Row `number`, with some values changed."""
+        row = {
+            "sku": f"a{number}",
+            "photo": f"p{number}.png",
+            "title": f"{COLOURS[number % 8]} {THINGS[number // 8 % 4]} {number}",
+            "brand": ("Acme", "Bolt")[number % 2],
+            "price": float(number),
+            "tags": ["even"] if number % 2 == 0 else [],
+        }
+        return row | changes
+
+    def rows(self, count: int) -> list[dict[str, Any]]:
+        """The first rows, their pictures drawn."""
+        for number in range(count):
+            if not (self.folder / f"p{number}.png").exists():
+                self.picture(f"p{number}.png", number)
+        return [self.row(number) for number in range(count)]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """A shop in an empty folder."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    return Shop(folder)
+
+
+Opened = Callable[..., Connector[Any]]
+
+
+@pytest.fixture(params=["memory", "folder"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
+    """Open connectors over one store of each embedded kind; a second one of the same kind sees the same collection."""
+    connectors: list[Connector[Any]] = []
+
+    def open_connector(space: ImageSpace[Any] = SPACE, **options: Any) -> Connector[Any]:
+        where = ":memory:" if request.param == "memory" else tmp_path / "store.qdrant"
+        connectors.append(Connector(space, where, **options))
+        return connectors[-1]
+
+    yield open_connector
+    for connector in connectors:
+        connector.close()
