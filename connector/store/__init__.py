@@ -1,0 +1,5 @@
+"""Qdrant: a folder, memory or a server behind one protocol. No other room knows its libraries."""
+
+from connector.store.store import CollectionSpec, Point, ScoredPoint, Store, Where, open_store
+
+__all__ = ["CollectionSpec", "Point", "ScoredPoint", "Store", "Where", "open_store"]

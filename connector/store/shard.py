@@ -1,0 +1,124 @@
+"""The engine's words (qdrant-edge): its filters, points, payload indexes and errors, beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import qdrant_edge as engine
+
+from connector.errors import StoreLocked, StoreUnavailable
+from connector.store.batches import BatchRefused
+from connector.store.filters import Spelling, compile_where
+from connector.store.points import rfc3339
+from connector.store.store import CollectionSpec, IndexKind, Point, Where
+
+_KINDS = {
+    "keyword": engine.PayloadSchemaType.Keyword,
+    "integer": engine.PayloadSchemaType.Integer,
+    "float": engine.PayloadSchemaType.Float,
+    "bool": engine.PayloadSchemaType.Bool,
+    "datetime": engine.PayloadSchemaType.Datetime,
+    "uuid": engine.PayloadSchemaType.Uuid,
+}
+
+# How the engine's messages begin when the data is wrong, and not the disk or the engine itself.
+_ABOUT_THE_POINTS = (
+    "Vector dimension error",
+    "Not existing vector name",
+    "Wrong input",
+    "Validation error",
+    "Payload",
+)
+
+_SPELLING = Spelling(
+    filter=engine.Filter,
+    field=engine.FieldCondition,
+    value=engine.MatchValue,
+    any_of=engine.MatchAny,
+    text=engine.MatchText,
+    numbers=engine.RangeFloat,
+    moments=lambda **bounds: engine.RangeDateTime(**{name: rfc3339(bound) for name, bound in bounds.items()}),
+    # The engine takes Python's True for the number 1; numpy's it knows as a truth value.
+    boolean=np.bool_,
+)
+
+
+def make_shard(path: Path, spec: CollectionSpec) -> None:
+    """Make an empty shard with its payload indexes in folder `path`, and leave it closed."""
+    path.mkdir()
+    parameters = engine.EdgeVectorParams(size=spec.length, distance=engine.Distance.Cosine)
+    shard = engine.EdgeShard.create(
+        str(path), engine.EdgeConfig(vectors=dict.fromkeys(spec.vectors, parameters))
+    )
+    try:
+        add_indexes(shard, spec.indexes.items())
+        shard.flush()
+    finally:
+        shard.close()
+
+
+def add_indexes(shard: engine.EdgeShard, indexes: Iterable[tuple[str, IndexKind]]) -> None:
+    """Index these payload keys."""
+    for key, kind in indexes:
+        shard.update(engine.UpdateOperation.create_field_index(key, _index(kind)))
+
+
+def _index(kind: IndexKind) -> engine.PayloadSchemaType | engine.TextIndexParams:
+    if kind != "text":
+        return _KINDS[kind]
+    return engine.TextIndexParams(tokenizer=engine.TokenizerType.Word, lowercase=True, min_token_len=1)
+
+
+def to_filter(where: Where | None) -> engine.Filter | None:
+    """Return `where` in the engine's words."""
+    return cast("engine.Filter | None", compile_where(where, _SPELLING))
+
+
+def from_engine(record: engine.Record | engine.ScoredPoint) -> Point:
+    """Return a point as the engine gave it."""
+    vectors = record.vector if isinstance(record.vector, dict) else {}
+    arrays = {name: np.asarray(values, dtype=np.float32) for name, values in vectors.items()}
+    return Point(str(record.id), arrays, record.payload or {})
+
+
+def write(shard: engine.EdgeShard, batch: list[Point]) -> None:
+    """Upsert a batch.
+
+    Raises:
+        BatchRefused: something in it is not to the engine's liking; part of it may have been applied.
+    """
+    try:
+        # The stub knows lists only; the engine takes arrays, and faster.
+        points = [
+            engine.Point(
+                point.id, cast("dict[str, engine.NamedVector]", dict(point.vectors)), dict(point.payload)
+            )
+            for point in batch
+        ]
+        shard.update(engine.UpdateOperation.upsert_points(points))
+    # A border: the engine raises bare exceptions and tells them apart by their words only.
+    except Exception as error:
+        if isinstance(error, (TypeError, ValueError)) or str(error).startswith(_ABOUT_THE_POINTS):
+            raise BatchRefused(str(error)) from error
+        raise
+
+
+def translated(error: Exception, path: Path, done: str) -> StoreUnavailable | StoreLocked:
+    """Return what an error of the engine means; `done` is what could not be: "read", "written"."""
+    text = str(error)
+    if "WouldBlock" in text:
+        return StoreLocked(
+            f"{path} is open in another process, or elsewhere in this one. "
+            "Close that one first, or use a Qdrant server, which serves many."
+        )
+    told = f"The collection in {path} could not be {done}"
+    if "No space left" in text or "os error 28" in text:
+        return StoreUnavailable(f"{told}: the disk is full. Free some space; nothing acknowledged is lost.")
+    if "Permission denied" in text or "Read-only" in text:
+        return StoreUnavailable(
+            f"{told}: {text}. Qdrant writes even when it only reads; make the folder writable."
+        )
+    return StoreUnavailable(f"{told}: {text}. Nothing acknowledged is lost; run it again.")

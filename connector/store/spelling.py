@@ -1,0 +1,48 @@
+"""The client's words (qdrant_client): its filters, points and payload indexes, beside ours."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+from qdrant_client import models
+
+from connector.store.filters import Spelling, compile_where
+from connector.store.store import IndexKind, Point, Where
+
+_SPELLING = Spelling(
+    filter=models.Filter,
+    field=models.FieldCondition,
+    value=models.MatchValue,
+    any_of=models.MatchAny,
+    text=models.MatchText,
+    numbers=models.Range,
+    moments=models.DatetimeRange,
+)
+
+
+def to_filter(where: Where | None) -> models.Filter | None:
+    """Return `where` in the client's words."""
+    return cast("models.Filter | None", compile_where(where, _SPELLING))
+
+
+def to_index(kind: IndexKind) -> models.PayloadSchemaType | models.TextIndexParams:
+    """Return what a payload index of this kind is to the client."""
+    if kind != "text":
+        return models.PayloadSchemaType(kind)
+    return models.TextIndexParams(
+        type=models.TextIndexType.TEXT, tokenizer=models.TokenizerType.WORD, lowercase=True, min_token_len=1
+    )
+
+
+def to_client(point: Point) -> models.PointStruct:
+    """Return a point as the client sends it."""
+    vectors = {name: vector.tolist() for name, vector in point.vectors.items()}
+    return models.PointStruct(id=point.id, vector=vectors, payload=dict(point.payload))
+
+
+def from_client(record: models.Record | models.ScoredPoint) -> Point:
+    """Return a point as the client gave it."""
+    vectors = record.vector if isinstance(record.vector, dict) else {}
+    arrays = {name: np.asarray(values, dtype=np.float32) for name, values in vectors.items()}
+    return Point(str(record.id), arrays, record.payload or {})

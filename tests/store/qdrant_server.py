@@ -1,0 +1,325 @@
+"""A small ASGI app that speaks Qdrant's REST API, run on a real loopback socket, with faults on request.
+
+Bodies are read with qdrant_client's own generated models, and carried out by its in-memory engine. It proves our
+client code, the JSON and the retries; not a server's optimizer, strict mode, or timing.
+
+    with running_server(faults=[status(503), None, reset()]) as server:
+        open_store(server.url, "things")
+
+The n-th request that `faulty` picks (by default writes of points) meets the n-th fault; None is no fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import re
+import socket
+import struct
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
+from typing import Any, Literal
+
+import pydantic
+import uvicorn
+from qdrant_client import QdrantClient, models
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Answer = tuple[int, dict[str, str], bytes]
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """What goes wrong with one request, and whether it was carried out before that."""
+
+    kind: Literal["answer", "reset", "hang"]
+    applied: bool = False
+    answer: Answer = (200, {}, b"")
+
+
+def status(code: int, *, retry_after: str | None = None, applied: bool = False) -> Fault:
+    """An error status, as Qdrant words it."""
+    headers = {"retry-after": retry_after} if retry_after is not None else {}
+    return Fault("answer", applied, (code, headers, _error("a planted fault")))
+
+
+def body(content: bytes, *, applied: bool = False) -> Fault:
+    """Success, with a body that is not Qdrant's."""
+    return Fault("answer", applied, (200, {}, content))
+
+
+def reset(*, applied: bool = False) -> Fault:
+    """The connection is cut (RST) before anything is answered."""
+    return Fault("reset", applied)
+
+
+def hang(*, applied: bool = False) -> Fault:
+    """Nothing is answered until the server stops."""
+    return Fault("hang", applied)
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """One request as it arrived."""
+
+    method: str
+    path: str
+    size: int
+    fault: Fault | None
+    api_key: str | None
+
+    @property
+    def writes_points(self) -> bool:
+        """Whether it is an upsert."""
+        return self.method == "PUT" and self.path.endswith("/points")
+
+
+class QdrantServer:
+    """The app, and what tests may ask of it."""
+
+    def __init__(
+        self,
+        *,
+        faults: Iterable[Fault | None] = (),
+        faulty: Callable[[Seen], bool] = lambda seen: seen.writes_points,
+        refuse: Callable[[models.PointStruct], bool] | None = None,
+        max_bytes: int = 32 * 1024 * 1024,
+        max_points: int | None = None,
+        api_key: str | None = None,
+    ) -> None:
+        self.url = ""
+        self.requests: list[Seen] = []
+        self.engine = QdrantClient(":memory:")
+        self.faults: Sequence[Fault | None] = list(faults)
+        self._faulty = faulty
+        self._refuse = refuse
+        self._max_bytes = max_bytes
+        self._max_points = max_points
+        self._api_key = api_key
+        self.stopping = asyncio.Event()
+
+    @property
+    def upserts(self) -> list[Seen]:
+        """The requests that wrote points."""
+        return [seen for seen in self.requests if seen.writes_points]
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        content = await _read(receive)
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        seen = Seen(scope["method"], scope["path"], len(content), None, headers.get("api-key"))
+        fault = self._next_fault(seen)
+        self.requests.append(dataclasses.replace(seen, fault=fault))
+        answer = self._carry_out(seen, content) if fault is None or fault.applied else (500, {}, b"")
+        if fault is not None:
+            if fault.kind == "reset":
+                _cut(send)
+                return
+            if fault.kind == "hang":
+                await self.stopping.wait()
+                return
+            answer = fault.answer
+        await _answer(send, answer)
+
+    def _next_fault(self, seen: Seen) -> Fault | None:
+        if not self.faults or not self._faulty(seen):
+            return None
+        fault, *self.faults = self.faults
+        return fault
+
+    def _carry_out(self, seen: Seen, content: bytes) -> Answer:
+        if self._api_key is not None and seen.api_key != self._api_key:
+            return 401, {}, _error("Must provide an API key")
+        if len(content) > self._max_bytes:
+            return 413, {}, _error("Payload too large")
+        try:
+            result = self._route(seen.method, seen.path, content)
+        except (ValueError, pydantic.ValidationError, AssertionError) as error:
+            code = 404 if "not found" in str(error) else 409 if "already exists" in str(error) else 400
+            return code, {}, _error(str(error))
+        except _TooMuch as error:
+            return 429, {}, _error(str(error))
+        text = pydantic.TypeAdapter(Any).dump_json({"result": result, "status": "ok", "time": 0.0})
+        return 200, {}, text
+
+    def _route(self, method: str, path: str, content: bytes) -> object:
+        found = re.fullmatch(r"/collections/([^/]+)(/.*)?", path)
+        if not found:
+            raise ValueError(f"{path} not found")
+        name, rest = found[1], found[2] or ""
+        handler = _ROUTES.get((method, rest))
+        if handler is None:
+            raise ValueError(f"{method} {path} not found")
+        return handler(self, name, content)
+
+    def info(self, name: str, _: bytes) -> object:
+        return self.engine.get_collection(name)
+
+    def create(self, name: str, content: bytes) -> object:
+        asked = models.CreateCollection.model_validate_json(content)
+        if asked.vectors is None:
+            raise ValueError("no vectors")
+        return self.engine.create_collection(name, vectors_config=asked.vectors, metadata=asked.metadata)
+
+    def update(self, name: str, content: bytes) -> object:
+        asked = models.UpdateCollection.model_validate_json(content)
+        return self.engine.update_collection(name, metadata=asked.metadata)
+
+    def drop(self, name: str, _: bytes) -> object:
+        return self.engine.delete_collection(name)
+
+    def add_index(self, name: str, content: bytes) -> object:
+        models.CreateFieldIndex.model_validate_json(content)
+        self.engine.get_collection(name)
+        return models.UpdateResult(operation_id=0, status=models.UpdateStatus.COMPLETED)
+
+    def upsert(self, name: str, content: bytes) -> object:
+        points = models.PointsList.model_validate_json(content).points
+        if self._max_points is not None and len(points) > self._max_points:
+            raise _TooMuch("Write rate limit exceeded: the request is larger than the whole allowance")
+        if self._refuse and any(map(self._refuse, points)):
+            raise ValueError("Wrong input: one of the points is not to my liking")
+        return self.engine.upsert(name, points)
+
+    def retrieve(self, name: str, content: bytes) -> object:
+        asked = models.PointRequest.model_validate_json(content)
+        return self.engine.retrieve(
+            name, asked.ids, with_payload=True, with_vectors=asked.with_vector or False
+        )
+
+    def delete(self, name: str, content: bytes) -> object:
+        selector = pydantic.TypeAdapter[models.PointsSelector](models.PointsSelector).validate_json(content)
+        return self.engine.delete(name, selector)
+
+    def count(self, name: str, content: bytes) -> object:
+        asked = models.CountRequest.model_validate_json(content)
+        return self.engine.count(name, asked.filter, exact=True)
+
+    def scroll(self, name: str, content: bytes) -> object:
+        asked = models.ScrollRequest.model_validate_json(content)
+        points, following = self.engine.scroll(
+            name,
+            asked.filter,
+            limit=asked.limit or 10,
+            offset=asked.offset,
+            with_payload=True,
+            with_vectors=asked.with_vector or False,
+        )
+        return {"points": points, "next_page_offset": following}
+
+    def query(self, name: str, content: bytes) -> object:
+        asked = models.QueryRequest.model_validate_json(content)
+        query = asked.query.nearest if isinstance(asked.query, models.NearestQuery) else asked.query
+        return self.engine.query_points(
+            name,
+            query,
+            using=asked.using,
+            query_filter=asked.filter,
+            limit=asked.limit or 10,
+            offset=asked.offset,
+            with_payload=True,
+            with_vectors=asked.with_vector or False,
+        )
+
+
+class _TooMuch(Exception):
+    pass
+
+
+_ROUTES: dict[tuple[str, str], Callable[[QdrantServer, str, bytes], object]] = {
+    ("GET", ""): QdrantServer.info,
+    ("PUT", ""): QdrantServer.create,
+    ("PATCH", ""): QdrantServer.update,
+    ("DELETE", ""): QdrantServer.drop,
+    ("PUT", "/index"): QdrantServer.add_index,
+    ("PUT", "/points"): QdrantServer.upsert,
+    ("POST", "/points"): QdrantServer.retrieve,
+    ("POST", "/points/delete"): QdrantServer.delete,
+    ("POST", "/points/count"): QdrantServer.count,
+    ("POST", "/points/scroll"): QdrantServer.scroll,
+    ("POST", "/points/query"): QdrantServer.query,
+}
+
+
+@contextlib.contextmanager
+def running_server(
+    *,
+    faults: Iterable[Fault | None] = (),
+    faulty: Callable[[Seen], bool] = lambda seen: seen.writes_points,
+    refuse: Callable[[models.PointStruct], bool] | None = None,
+    max_bytes: int = 32 * 1024 * 1024,
+    max_points: int | None = None,
+    api_key: str | None = None,
+) -> Iterator[QdrantServer]:
+    """Serve on a free port of 127.0.0.1, in a thread, for as long as the block runs.
+
+    Args:
+        faults: met one by one by the requests that `faulty` picks.
+        refuse: points that make the server answer 400 to the whole batch.
+        max_bytes: larger bodies are answered with 413.
+        max_points: larger upserts are answered with 429 and no Retry-After.
+        api_key: requests without it are answered with 401.
+    """
+    app = QdrantServer(
+        faults=faults,
+        faulty=faulty,
+        refuse=refuse,
+        max_bytes=max_bytes,
+        max_points=max_points,
+        api_key=api_key,
+    )
+    listening = socket.create_server(("127.0.0.1", 0))
+    app.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    config = uvicorn.Config(
+        app, lifespan="off", log_level="critical", http="h11", ws="none", proxy_headers=False
+    )
+    server = uvicorn.Server(config)
+
+    async def serve() -> None:
+        loop.append(asyncio.get_running_loop())
+        await server.serve(sockets=[listening])
+
+    loop: list[asyncio.AbstractEventLoop] = []
+    thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
+    thread.start()
+    try:
+        yield app
+    finally:
+        server.should_exit = True
+        loop[0].call_soon_threadsafe(app.stopping.set)
+        thread.join(10)
+        listening.close()
+        app.engine.close()
+
+
+async def _read(receive: Receive) -> bytes:
+    content = bytearray()
+    while True:
+        message = await receive()
+        content += message.get("body", b"")
+        if not message.get("more_body"):
+            return bytes(content)
+
+
+async def _answer(send: Send, answer: Answer) -> None:
+    code, headers, content = answer
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    pairs += [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": code, "headers": pairs})
+    await send({"type": "http.response.body", "body": content})
+
+
+def _cut(send: Send) -> None:
+    # ASGI knows no such thing as a broken connection; uvicorn's own transport does.
+    transport: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]  # uvicorn's cycle
+    raw = transport.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+def _error(reason: str) -> bytes:
+    return json.dumps({"status": {"error": reason}, "time": 0.0}).encode()
