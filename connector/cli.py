@@ -274,9 +274,10 @@ def _condition(shop: Connector[Any], text: str | None, schema: type[Schema] | No
 
     if text is None:
         return None
-    if schema is None and len(shop.space.schemas) > 1:
+    schemas = shop.space.schemas if schema is None else (schema,)
+    if len(schemas) != 1:
         raise ConditionError("--where needs --schema here: the space holds several.")
-    return parse_condition(text, schema or shop.space.schemas[0])
+    return parse_condition(text, schemas[0])
 
 
 def _existing_id(shop: Connector[Any], typed: str, schema: type[Schema] | None) -> str | int:
@@ -294,7 +295,7 @@ def _weights(text: str | None) -> tuple[float, float]:
     if text is None:
         return (0.5, 0.5)
     try:
-        image, words = (float(part) for part in text.split(","))
+        image, words = map(float, text.split(","))
     except ValueError as error:
         raise DataError(f"--weights {text}: write two numbers, picture first, such as 0.7,0.3.") from error
     return image, words

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.embedding import Embedder, FloatVector
 from connector.errors import DataError, StoreUnavailable
-from connector.origin import check_declared, check_model, collection_spec
+from connector.origin import check_declared, check_model, collection_spec, renewed_spec
 from connector.schema.conditions import Condition
 from connector.schema.schema import Schema
 from connector.space import ImageSpace
@@ -56,8 +56,11 @@ class Collection:
             stored = self.metadata()
             if stored is None:
                 self.store.create(collection_spec(self.name, self._space, embedder.names, embedder.engine))
-            elif not check_declared(self.name, self._space, stored):
+                return
+            if not check_declared(self.name, self._space, stored):
                 _ = embedder.engine  # loading it compares the model itself
+            if renewed := renewed_spec(self.name, self._space, embedder.names, stored):
+                self.store.create(renewed)
 
     def need(self) -> None:
         """See that there is a collection to search, and that it is ours.

@@ -112,7 +112,10 @@ class Connector(Generic[S]):
         """
         started, seen = time.perf_counter(), self._embedder.counts
         entry = self._entry(schema)
-        with open_rows(rows, entry or self.space.entries[0], base) as source, self._fetcher(source.base) as fetcher:
+        with (
+            open_rows(rows, entry or self.space.entries[0], base) as source,
+            self._fetcher(source.base) as fetcher,
+        ):
             self._collection.prepare(self._embedder)
             store = self._collection.store
             run = Ingestion(store, self._embedder, fetcher, source.base, self._clock)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from connector.engine.engine import Engine
 
 FORMAT = 1  # of this metadata; raised when an older library could misread it
-NOT_COMPARED = frozenset(
-    {"name", "library"}
-)  # told for the reader's sake; neither changes a vector by itself
+# Told for the reader's sake. Equal weights are the same model under any name and revision; precision and the library's
+# version move a vector by far less than a query differs from its hits, and laptops search what a GPU has embedded.
+NOT_COMPARED = frozenset({"name", "revision", "precision", "library"})
 
 
 def _library_version() -> str:
@@ -51,6 +51,17 @@ def collection_spec(
             "model": dict(engine.identity),
         },
     )
+
+
+def renewed_spec(
+    name: str, space: ImageSpace[Any], vectors: tuple[str, ...], stored: Mapping[str, Any]
+) -> CollectionSpec | None:
+    """What a collection that is there lacks of the schemas as they are now; None where it lacks nothing."""
+    schemas = {**stored["schemas"], **_declared(space)["schemas"]}
+    if schemas == stored["schemas"]:
+        return None
+    metadata = {**stored, "schemas": schemas, "space": {**stored["space"], **_declared(space)["space"]}}
+    return CollectionSpec(name, stored["length"], vectors, payload_indexes(space.schemas), metadata)
 
 
 def _declared(space: ImageSpace[Any]) -> dict[str, Any]:
@@ -115,7 +126,7 @@ def check_model(collection: str, engine: Engine, stored: Mapping[str, Any]) -> N
     """Compare the loaded model with the one that made the collection's vectors.
 
     Raises:
-        CollectionMismatch: it is another model, revision, precision or preprocessing, or gives another length.
+        CollectionMismatch: it has other weights, another handler or preprocessing, or gives another length.
     """
     before = {**stored["model"], "length": stored["length"]}
     ours = {**engine.identity, "length": engine.length}

@@ -196,7 +196,9 @@ def _csv_file(path: Path, base: Path, definition: Definition) -> Rows:
         file = path.open("rb")
     except OSError as error:
         raise _broken(path, error) from error
-    return Rows(_csv_rows(file, path, definition), base, _file_progress(file, path.stat().st_size), file.close)
+    return Rows(
+        _csv_rows(file, path, definition), base, _file_progress(file, path.stat().st_size), file.close
+    )
 
 
 def _csv_rows(file: IO[bytes], path: Path, definition: Definition) -> Iterator[Row]:

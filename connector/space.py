@@ -92,18 +92,19 @@ class Weights(NamedTuple):
                 raise InvalidSpaceParamException(
                     f"weights name {sorted(unknown)}. Use 'image' and 'text', as in {{'image': 0.7, 'text': 0.3}}."
                 )
-            pair: Sequence[float] = (value.get("image", 0.0), value.get("text", 0.0))
+            pair: Sequence[object] = (value.get("image", 0.0), value.get("text", 0.0))
         else:
             pair = value
-        if len(pair) != 2 or not all(isinstance(w, (int, float)) and math.isfinite(w) for w in pair):
+        numbers = [float(w) for w in pair if isinstance(w, (int, float)) and math.isfinite(w)]
+        if len(pair) != 2 or len(numbers) != 2:
             raise InvalidSpaceParamException(
                 f"weights are {value!r}. Give two finite numbers, picture first: weights=(0.7, 0.3)."
             )
-        if not any(pair):
+        if not any(numbers):
             raise InvalidSpaceParamException(
                 "weights are both 0, so nothing would count. Make one of them non-zero."
             )
-        return cls(float(pair[0]), float(pair[1]))
+        return cls(*numbers)
 
 
 @dataclasses.dataclass(frozen=True)

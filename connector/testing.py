@@ -1,12 +1,11 @@
-"""A model that is none: deterministic vectors for tests, dry runs and fault drills, yours and ours. Imports
-no torch.
+"""A model that is none: deterministic vectors for tests, dry runs and fault drills, without torch.
 
     ImageSpace(Product.photo, model_handler=ModelHandler.STAND_IN)
 
-The same picture always gets the same vector, another picture another one; a text's vector is the mean of its
-words' vectors, so texts that share words lie closer together. Pictures and words have nothing to do with each
-other. Two drills make it fail on purpose: a text with the word "unembeddable", and a picture that is magenta
-throughout.
+The same picture always gets the same vector, and another picture another one.
+A text's vector is the mean of its words' vectors, so texts that share words lie closer together.
+Pictures and words have nothing to do with each other.
+Two drills make it fail on purpose: a text with the word "unembeddable", and a picture that is magenta throughout.
 """
 
 from __future__ import annotations
@@ -14,18 +13,23 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from connector.engine.fusion import unit
-from connector.space import ImageEmbeddingConfig, PictureFrame
+from connector.schema.schema import Schema
+from connector.space import ImageEmbeddingConfig, ImageSpace, ModelHandler, PictureFrame
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["StandInHandler"]
+    from connector.connector import Connector
+
+S = TypeVar("S", bound=Schema)
+
+__all__ = ["StandInHandler", "memory_connector"]
 
 _LENGTH = 64
 _WORD = re.compile(r"[^\W_]+")
@@ -67,6 +71,13 @@ class StandInHandler:
             ValueError: a text has the word "unembeddable"; a drill.
         """
         return np.stack([_of_text(text) for text in texts])
+
+
+def memory_connector(space: ImageSpace[S]) -> Connector[S]:
+    """The space's connector without its model and without a disk: the stand-in, and `:memory:`."""
+    from connector.connector import Connector
+
+    return Connector(space.with_model(model_handler=ModelHandler.STAND_IN), ":memory:")
 
 
 def load(config: ImageEmbeddingConfig) -> StandInHandler:

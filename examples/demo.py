@@ -33,5 +33,6 @@ run(f"search {shop} 'a red mug' --limit 3")
 run(f"search {shop} 'something to wear' --limit 3 --where \"price < 30 and in_stock == true\"")
 run(f"search {shop} --image {picture} --limit 3")
 run(f"search {shop} 'blue' --image {picture} --weights 0.6,0.4 --where \"price < 80\" --limit 3")
-run(f"search {shop} 'striped' --image {picture} --limit 12 --html {folder / 'hits.html'}")
-print(f"\nOpen {folder / 'hits.html'} in a browser to see the hits with their pictures.")
+page = folder / "hits.html"
+run(f"search {shop} 'two animals' --limit 12 --html {page}")
+print(f"\nOpen {page} in a browser to see these hits with their pictures.")

@@ -13,9 +13,9 @@ if len(sys.argv) > 1:
 else:
     folder = Path(tempfile.mkdtemp())
     write_catalogue(folder, 24)
-    (folder / "pictures" / "p0001.txt").write_text("the one I like best", encoding="utf-8")
+    (folder / "pictures" / "p0001.txt").write_text("my favourite yellow mug", encoding="utf-8")
 
 with Connector(space.with_model("demo"), qdrant=folder / "photos.qdrant") as album:
     print(album.ingest(folder))
-    for hit in album.search("two blue things", limit=3):
+    for hit in album.search("a yellow mug", limit=3):
         print(f"{hit.score:.2f}  {hit.id}  {hit.record.description or ''}")

@@ -21,7 +21,9 @@ class Item(Schema):
     price: Field[float]
 
 
-space = ImageSpace([Article.cover + Article.headline, Item.photo + Item.title], model="demo")
+space: ImageSpace[Article | Item] = ImageSpace(
+    [Article.cover + Article.headline, Item.photo + Item.title], model="demo"
+)
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
 feed = write_catalogue(folder, 40)

@@ -102,7 +102,9 @@ def test_json_everywhere(target: str, capsys: pytest.CaptureFixture[str]) -> Non
     report = printed("ingest", target, "feed.jsonl", "--handler", "stand-in")
     assert set(report) == {"read", "new", "changed", "unchanged", "rejected", "deleted", "seconds"}
     hits = printed("search", target, "--image", "p7.png", "--handler", "stand-in", "--limit", "1")
-    assert [(hit["id"], hit["schema"], hit["record"]["title"]) for hit in hits] == [("a7", "Product", "purple mug 7")]
+    assert [(hit["id"], hit["schema"], hit["record"]["title"]) for hit in hits] == [
+        ("a7", "Product", "purple mug 7")
+    ]
     assert hits[0]["parts"]["image"] == pytest.approx(1.0, abs=1e-4)
     assert printed("get", target, "a3")["price"] == 3.0
     assert printed("count", target) == {"count": 20}
@@ -111,8 +113,20 @@ def test_json_everywhere(target: str, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_report_and_rejects_files(target: str, shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [shop.row(0), shop.row(1, photo="gone.png"), shop.row(2, price="cheap"), shop.row(3)]
-    Path("bad.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + "not json\n", encoding="utf-8")
-    arguments = ["ingest", target, "bad.jsonl", "--handler", "stand-in", "--report", "report.json", "--rejects", "rejects.jsonl"]
+    Path("bad.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in rows) + "not json\n", encoding="utf-8"
+    )
+    arguments = [
+        "ingest",
+        target,
+        "bad.jsonl",
+        "--handler",
+        "stand-in",
+        "--report",
+        "report.json",
+        "--rejects",
+        "rejects.jsonl",
+    ]
     assert run(*arguments) == 1
     report = json.loads(Path("report.json").read_text(encoding="utf-8"))
     assert {key: value for key, value in report.items() if key != "seconds"} == {
@@ -137,9 +151,21 @@ def test_standard_input_and_a_folder_are_sources(target: str, monkeypatch: pytes
     assert run("search", target, "--image", "p3.png", "--handler", "stand-in", "--collection", "folder") == 0
 
 
-def test_a_gallery_page_holds_its_pictures_and_nothing_from_elsewhere(target: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_gallery_page_holds_its_pictures_and_nothing_from_elsewhere(
+    target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     ingest()
-    arguments = ["search", target, "<b>mug & co</b>", "--image", "p3.png", "--handler", "stand-in", "--html", "hits.html"]
+    arguments = [
+        "search",
+        target,
+        "<b>mug & co</b>",
+        "--image",
+        "p3.png",
+        "--handler",
+        "stand-in",
+        "--html",
+        "hits.html",
+    ]
     assert run(*arguments, "--limit", "5") == 0
     page = Path("hits.html").read_text(encoding="utf-8")
     assert page.count("<li>") == 5
@@ -152,7 +178,9 @@ def test_a_gallery_page_holds_its_pictures_and_nothing_from_elsewhere(target: st
     assert "Wrote hits.html" in capsys.readouterr().err
 
 
-def test_a_path_that_is_typed_may_be_read_wherever_it_is(target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_path_that_is_typed_may_be_read_wherever_it_is(
+    target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ingest()
     elsewhere = tmp_path / "query.png"
     elsewhere.write_bytes(Path("p3.png").read_bytes())
@@ -164,14 +192,35 @@ def test_a_path_that_is_typed_may_be_read_wherever_it_is(target: str, tmp_path: 
 def test_like_weights_and_paging(target: str, capsys: pytest.CaptureFixture[str]) -> None:
     ingest()
     capsys.readouterr()
-    assert run("search", target, "red", "--like", "a3", "--weights", "1,-0.5", "--offset", "1", "--limit", "3", "--handler", "stand-in") == 0
+    assert (
+        run(
+            "search",
+            target,
+            "red",
+            "--like",
+            "a3",
+            "--weights",
+            "1,-0.5",
+            "--offset",
+            "1",
+            "--limit",
+            "3",
+            "--handler",
+            "stand-in",
+        )
+        == 0
+    )
     out = capsys.readouterr().out
     assert len(out.splitlines()) == 3
     assert "  a3  " not in out
 
 
-def test_a_number_typed_as_id_finds_the_number(target: str, shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("numbers.jsonl").write_text(json.dumps(shop.row(0, sku=17)) + "\n" + json.dumps(shop.row(1, sku="18")) + "\n", encoding="utf-8")
+def test_a_number_typed_as_id_finds_the_number(
+    target: str, shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("numbers.jsonl").write_text(
+        json.dumps(shop.row(0, sku=17)) + "\n" + json.dumps(shop.row(1, sku="18")) + "\n", encoding="utf-8"
+    )
     assert run("ingest", target, "numbers.jsonl", "--handler", "stand-in") == 0
     assert run("get", target, "17") == 0
     assert run("get", target, "18") == 0
@@ -199,7 +248,10 @@ WRONG: list[tuple[list[str], str]] = [
     (["count", "myshop:space", "--qdrant", "ftp://x"], "cannot be opened"),
     (["count", "myshop:space", "--collection", "a/b"], "cannot name a collection"),
     (["search", "myshop:space", "--handler", "stand-in"], "nothing to search for"),
-    (["search", "myshop:space", "x", "--handler", "stand_off"], "Use one of sentence-transformers, open-clip, dinov2, stand-in"),
+    (
+        ["search", "myshop:space", "x", "--handler", "stand_off"],
+        "Use one of sentence-transformers, open-clip, dinov2, stand-in",
+    ),
     (["search", "myshop:space", "x", "--weights", "1", "--handler", "stand-in"], "two numbers"),
     (["ingest", "myshop:space", "feed.xlsx", "--handler", "stand-in"], "unknown kind"),
     (["ingest", "myshop:space", "feed.jsonl", "--report", "no/such/folder.json"], "Create it first"),
@@ -230,29 +282,37 @@ UNREACHABLE: list[tuple[list[str], str]] = [
 
 @pytest.mark.parametrize(("arguments", "told"), UNREACHABLE, ids=[told for _, told in UNREACHABLE])
 def test_what_cannot_be_reached_exits_with_3(
-    target: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
+    target: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    told: str,
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert run(*arguments) == 3
     assert told in capsys.readouterr().err
 
 
-def test_a_folder_that_another_process_has_open_exits_with_3(target: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_another_process_has_open_exits_with_3(
+    target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     from connector import Connector, ModelHandler
     from tests.conftest import SPACE
 
     ingest()
     with Connector(SPACE.with_model(model_handler=ModelHandler.STAND_IN), "connector.qdrant") as holder:
         assert holder.count() == 20
-        code = (
-            "import sys; from connector.cli import main; sys.exit(main(['count', 'myshop:space']))"
+        code = "import sys; from connector.cli import main; sys.exit(main(['count', 'myshop:space']))"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=_environment()
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=_environment())
     assert done.returncode == 3
     assert "another process" in done.stderr or "locked" in done.stderr.lower()
 
 
-def test_get_of_a_record_that_is_not_there_exits_with_1(target: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_get_of_a_record_that_is_not_there_exits_with_1(
+    target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run("get", target, "nobody") == 1
     assert "There is no record 'nobody'" in capsys.readouterr().err
 
@@ -283,12 +343,17 @@ def _environment() -> dict[str, str]:
 
 
 def _module(code: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=_environment())
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=_environment()
+    )
     assert done.returncode == 0, done.stderr
     return done
 
 
-@pytest.mark.parametrize("command", [["--help"], ["count", "myshop:space"], ["get", "myshop:space", "a1"], ["remove", "myshop:space", "a1"]])
+@pytest.mark.parametrize(
+    "command",
+    [["--help"], ["count", "myshop:space"], ["get", "myshop:space", "a1"], ["remove", "myshop:space", "a1"]],
+)
 def test_commands_that_embed_nothing_never_import_torch(target: str, command: list[str]) -> None:
     ingest()
     done = _module(f"""
@@ -317,7 +382,9 @@ def test_a_signal_ends_a_run_cleanly_and_the_next_one_finishes_it(
     """The feed comes through a pipe that stays open, so the run is surely not over when the signal comes."""
     arguments = [sys.executable, "-m", "connector", "ingest", target, "-", "--handler", "stand-in"]
     files = ["--report", "report.json", "--rejects", "rejects.jsonl"]
-    process = subprocess.Popen([*arguments, *files], stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment())
+    process = subprocess.Popen(
+        [*arguments, *files], stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()
+    )
     assert process.stdin is not None
     for line in Path("feed.jsonl").read_text(encoding="utf-8").splitlines() * 30:
         process.stdin.write(line.encode() + b"\n")

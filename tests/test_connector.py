@@ -81,7 +81,9 @@ def test_equal_pictures_and_equal_words_are_embedded_once(opened: Opened, shop: 
 
 
 @pytest.mark.parametrize("distance", [1, 5, 40, 300])
-def test_the_last_row_of_an_id_wins_however_far_apart_they_are(opened: Opened, shop: Shop, distance: int) -> None:
+def test_the_last_row_of_an_id_wins_however_far_apart_they_are(
+    opened: Opened, shop: Shop, distance: int
+) -> None:
     connector = opened()
     rows = shop.rows(distance + 1)
     rows[distance] = shop.row(0, title="second version")
@@ -125,7 +127,13 @@ BAD_ROWS: list[tuple[dict[str, Any], str | None, str | None, str]] = [
 @pytest.mark.parametrize(("changes", "field", "code", "told"), BAD_ROWS, ids=[row[3] for row in BAD_ROWS])
 @pytest.mark.parametrize("position", [0, 31, 39])
 def test_one_bad_row_is_one_rejection_wherever_it_stands(
-    opened: Opened, shop: Shop, changes: dict[str, Any], field: str | None, code: str, told: str, position: int
+    opened: Opened,
+    shop: Shop,
+    changes: dict[str, Any],
+    field: str | None,
+    code: str,
+    told: str,
+    position: int,
 ) -> None:
     (shop.folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
     Image.new("RGB", (48, 32), (255, 0, 255)).save(shop.folder / "magenta.png")
@@ -187,7 +195,9 @@ def test_a_record_with_one_part_gets_that_part(opened: Opened, shop: Shop) -> No
 
 
 @pytest.mark.parametrize("weights", [(0.5, 0.5), (0.9, 0.1)])
-def test_the_fused_vector_is_the_weighted_mean_of_unit_parts(opened: Opened, shop: Shop, weights: tuple[float, float]) -> None:
+def test_the_fused_vector_is_the_weighted_mean_of_unit_parts(
+    opened: Opened, shop: Shop, weights: tuple[float, float]
+) -> None:
     space = ImageSpace(Product.photo + Product.title, model_handler=ModelHandler.STAND_IN, weights=weights)
     connector = opened(space)
     connector.ingest(shop.rows(3), base=shop.folder)
@@ -235,7 +245,9 @@ def test_unknown_columns_are_left_out_and_told_once(
     opened: Opened, shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
     opened().ingest([row | {"colour": "red"} for row in shop.rows(5)], base=shop.folder)
-    assert [record.getMessage() for record in caplog.records] == ["Column 'colour' is no field of Product and is left out."]
+    assert [record.getMessage() for record in caplog.records] == [
+        "Column 'colour' is no field of Product and is left out."
+    ]
 
 
 def test_of_a_source_that_breaks_off_everything_before_is_stored(opened: Opened, shop: Shop) -> None:
@@ -322,7 +334,10 @@ def test_search_by_words_by_picture_and_by_both(stocked: Connector[Any], shop: S
     both = stocked.search("blue hat 10", image=picture, limit=2)
     assert {hit.id for hit in both} == {"a7", "a10"}
     assert stocked.search("blue hat 10", image=picture, weights=(0.9, 0.1), limit=1)[0].id == "a7"
-    assert stocked.search("blue hat 10", image=picture, weights={"image": 0.1, "text": 0.9}, limit=1)[0].id == "a10"
+    assert (
+        stocked.search("blue hat 10", image=picture, weights={"image": 0.1, "text": 0.9}, limit=1)[0].id
+        == "a10"
+    )
 
 
 def test_a_negative_weight_turns_away_from_words(stocked: Connector[Any], shop: Shop) -> None:
@@ -362,7 +377,9 @@ def test_pages_fit_together(stocked: Connector[Any]) -> None:
     pages = [hit.id for offset in range(0, 40, 7) for hit in stocked.search("mug", limit=7, offset=offset)]
     assert pages == whole
     like = [hit.id for hit in stocked.search(like="a3", limit=40)]
-    assert [hit.id for offset in range(0, 40, 7) for hit in stocked.search(like="a3", limit=7, offset=offset)] == like
+    assert [
+        hit.id for offset in range(0, 40, 7) for hit in stocked.search(like="a3", limit=7, offset=offset)
+    ] == like
 
 
 def test_min_score_leaves_out_what_scores_less_and_zero_counts(stocked: Connector[Any]) -> None:
@@ -398,7 +415,9 @@ NO_SEARCH: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("query", "told"), NO_SEARCH, ids=[told for _, told in NO_SEARCH])
-def test_a_search_that_cannot_work_says_what_to_change(stocked: Connector[Any], query: dict[str, Any], told: str) -> None:
+def test_a_search_that_cannot_work_says_what_to_change(
+    stocked: Connector[Any], query: dict[str, Any], told: str
+) -> None:
     with pytest.raises(DataError, match=told):
         stocked.search(**query)
 
@@ -441,7 +460,9 @@ def test_remove_forgets_and_counts_only_what_was_there(stocked: Connector[Any]) 
 
 def test_count_of_a_condition(stocked: Connector[Any]) -> None:
     assert stocked.count(Product.brand == "Acme") == 20
-    assert stocked.count(Product.title.matches("HAT blue")) == len([n for n in range(40) if n % 8 == 2 and n // 8 % 4 == 1])
+    assert stocked.count(Product.title.matches("HAT blue")) == len(
+        [n for n in range(40) if n % 8 == 2 and n // 8 % 4 == 1]
+    )
 
 
 def test_before_anything_was_ingested_there_is_nothing(opened: Opened) -> None:
@@ -476,13 +497,18 @@ class Article(Schema):
     headline: Text
 
 
-BOTH = ImageSpace([Product.photo + Product.title, Article.cover + Article.headline], model_handler=ModelHandler.STAND_IN)
+BOTH = ImageSpace(
+    [Product.photo + Product.title, Article.cover + Article.headline], model_handler=ModelHandler.STAND_IN
+)
 
 
 def test_records_of_several_schemas_come_back_as_their_own_class(opened: Opened, shop: Shop) -> None:
     connector = opened(BOTH)
     assert connector.collection == "product_article"
-    articles = [Article(slug=f"a{number}", cover=f"p{number}.png", headline=f"article {number}") for number in range(5)]
+    articles = [
+        Article(slug=f"a{number}", cover=f"p{number}.png", headline=f"article {number}")
+        for number in range(5)
+    ]
     assert counts(connector.ingest(shop.rows(5), schema=Product, base=shop.folder)) == (5, 0, 0, 0)
     assert counts(connector.ingest(articles, base=shop.folder)) == (5, 0, 0, 0)
     assert connector.count() == 10
@@ -542,9 +568,20 @@ def test_a_folder_keeps_everything(folder_stocked: Connector[Any], tmp_path: Pat
 @pytest.mark.parametrize(
     ("space", "told"),
     [
-        (ImageSpace(Product.photo + Product.title, model_handler=ModelHandler.STAND_IN, weights=(0.9, 0.1)), r"weights is \[0.9, 0.1\], was \[0.5, 0.5\]"),
-        (ImageSpace(Product.photo + Product.title, model_handler=ModelHandler.STAND_IN, keep_parts=False), "keep_parts is False, was True"),
-        (ImageSpace(Product.photo, model_handler=ModelHandler.STAND_IN), r"Product embeds photo, was photo \+ title"),
+        (
+            ImageSpace(
+                Product.photo + Product.title, model_handler=ModelHandler.STAND_IN, weights=(0.9, 0.1)
+            ),
+            r"weights is \[0.9, 0.1\], was \[0.5, 0.5\]",
+        ),
+        (
+            ImageSpace(Product.photo + Product.title, model_handler=ModelHandler.STAND_IN, keep_parts=False),
+            "keep_parts is False, was True",
+        ),
+        (
+            ImageSpace(Product.photo, model_handler=ModelHandler.STAND_IN),
+            r"Product embeds photo, was photo \+ title",
+        ),
     ],
 )
 def test_another_fusion_is_refused_with_the_difference(
@@ -558,7 +595,9 @@ def test_another_fusion_is_refused_with_the_difference(
         assert connector.count() == 3
 
 
-def test_another_model_is_refused_before_anything_is_written(folder_stocked: Connector[Any], tmp_path: Path, shop: Shop) -> None:
+def test_another_model_is_refused_before_anything_is_written(
+    folder_stocked: Connector[Any], tmp_path: Path, shop: Shop
+) -> None:
     space = SPACE.with_model("demo", ModelHandler.SENTENCE_TRANSFORMERS)
     with reopened(folder_stocked, space, tmp_path) as connector:
         with pytest.raises(CollectionMismatch, match=r"handler is 'sentence_transformers', was 'stand_in'"):
@@ -566,12 +605,16 @@ def test_another_model_is_refused_before_anything_is_written(folder_stocked: Con
         assert connector.count() == 3
 
 
-def test_another_name_for_the_same_model_is_the_same_model(folder_stocked: Connector[Any], tmp_path: Path, shop: Shop) -> None:
+def test_another_name_for_the_same_model_is_the_same_model(
+    folder_stocked: Connector[Any], tmp_path: Path, shop: Shop
+) -> None:
     with reopened(folder_stocked, SPACE.with_model("another-name"), tmp_path) as connector:
         assert counts(connector.ingest(shop.rows(3), base=shop.folder)) == (0, 0, 3, 0)
 
 
-def test_a_field_of_another_type_is_refused_and_a_new_field_is_not(folder_stocked: Connector[Any], tmp_path: Path, shop: Shop) -> None:
+def test_a_field_of_another_type_is_refused_and_a_new_field_is_not(
+    folder_stocked: Connector[Any], tmp_path: Path, shop: Shop
+) -> None:
     first = Product
 
     def changed(price: Any) -> type[Schema]:
@@ -579,18 +622,26 @@ def test_a_field_of_another_type_is_refused_and_a_new_field_is_not(folder_stocke
             sku: Id
             photo: Blob
             title: Text[str | None]
-            price: price  # type: ignore[valid-type]
+            price: price
             stock: Field[int | None]
 
         return Product
 
     assert first.__name__ == changed(Field[str | None]).__name__
     other: Any = changed(Field[str | None])
-    with reopened(folder_stocked, ImageSpace(other.photo + other.title, model_handler=ModelHandler.STAND_IN), tmp_path) as connector:
-        with pytest.raises(CollectionMismatch, match=r"Product.price is Field\[str\], was Field\[float\]"):
-            connector.ingest([])
+    with (
+        reopened(
+            folder_stocked,
+            ImageSpace(other.photo + other.title, model_handler=ModelHandler.STAND_IN),
+            tmp_path,
+        ) as connector,
+        pytest.raises(CollectionMismatch, match=r"Product.price is Field\[str\], was Field\[float\]"),
+    ):
+        connector.ingest([])
     wider: Any = changed(Field[float | None])
-    with reopened(connector, ImageSpace(wider.photo + wider.title, model_handler=ModelHandler.STAND_IN), tmp_path) as connector:
+    with reopened(
+        connector, ImageSpace(wider.photo + wider.title, model_handler=ModelHandler.STAND_IN), tmp_path
+    ) as connector:
         row = {"sku": "a9", "photo": "p0.png", "title": "new", "price": 1.0, "stock": 7}
         assert counts(connector.ingest([row], base=shop.folder)) == (1, 0, 0, 0)
         assert connector.count(wider.stock == 7) == 1

@@ -50,7 +50,11 @@ def test_the_defaults_are_those_of_the_class_it_continues() -> None:
 def test_the_parameters_may_be_positional_in_the_known_order() -> None:
     config = EmbeddingEngineConfig(precision="float32")
     space = ImageSpace(Photo.image, "demo", ModelHandler.OPEN_CLIP, "models", config)
-    assert (space.model, space.model_handler, space.model_cache_dir) == ("demo", ModelHandler.OPEN_CLIP, Path("models"))
+    assert (space.model, space.model_handler, space.model_cache_dir) == (
+        "demo",
+        ModelHandler.OPEN_CLIP,
+        Path("models"),
+    )
     assert space.embedding_engine_config is config
 
 
@@ -68,7 +72,7 @@ def test_a_described_blob_in_either_order(image: Any) -> None:
 
 
 def test_several_schemas_share_one_space_and_none_is_skipped() -> None:
-    space = ImageSpace([None, Photo.image, Product.photo + Product.title, None])
+    space: ImageSpace[Photo | Product] = ImageSpace([None, Photo.image, Product.photo + Product.title, None])
     assert space.schemas == (Photo, Product)
     assert space.entry(Product).description is Product.title
 
@@ -118,7 +122,9 @@ def test_handler_config_parts_and_weights_are_checked() -> None:
 
 
 def test_a_handler_without_a_text_tower_refuses_a_description_when_the_space_is_declared() -> None:
-    with pytest.raises(InvalidSpaceParamException, match=r"Photo\.description cannot be fused. Use ImageSpace\(Photo\.image"):
+    with pytest.raises(
+        InvalidSpaceParamException, match=r"Photo\.description cannot be fused. Use ImageSpace\(Photo\.image"
+    ):
         ImageSpace(Photo.image + Photo.description, model_handler=ModelHandler.DINOV2)
     assert ImageSpace(Photo.image, model_handler=ModelHandler.DINOV2).model_handler is ModelHandler.DINOV2
 
@@ -129,7 +135,9 @@ def test_schemas_of_one_space_may_share_a_name_only_for_the_same_kind_of_value()
         picture: Blob
         price: Field[str]
 
-    with pytest.raises(InvalidSpaceParamException, match=r"Product\.price and Ware\.price are of different kinds"):
+    with pytest.raises(
+        InvalidSpaceParamException, match=r"Product\.price and Ware\.price are of different kinds"
+    ):
         ImageSpace([Product.photo, Ware.picture])
 
 
@@ -147,7 +155,9 @@ def test_weights_may_be_named_and_not_all_zero() -> None:
         Weights.of({"picture": 1.0})
 
 
-@pytest.mark.parametrize("options", [{"precision": "half"}, {"image_batch_size": 0}, {"text_batch_size": 1.5}, {"threads": 0}])
+@pytest.mark.parametrize(
+    "options", [{"precision": "half"}, {"image_batch_size": 0}, {"text_batch_size": 1.5}, {"threads": 0}]
+)
 def test_an_engine_config_that_cannot_work_is_refused(options: Any) -> None:
     with pytest.raises(InvalidSpaceParamException, match=next(iter(options))):
         EmbeddingEngineConfig(**options)
@@ -162,19 +172,30 @@ def test_spaces_are_values() -> None:
     assert space == ImageSpace([Photo.description + Photo.image], weights={"image": 0.7, "text": 0.3})
     assert hash(space) == hash(ImageSpace(Photo.image + Photo.description, weights=(0.7, 0.3)))
     assert space != ImageSpace(Photo.image + Photo.description)
-    assert space != ImageSpace(Photo.image + Photo.description, weights=(0.7, 0.3), embedding_engine_config=EmbeddingEngineConfig(precision="float16"))
+    assert space != ImageSpace(
+        Photo.image + Photo.description,
+        weights=(0.7, 0.3),
+        embedding_engine_config=EmbeddingEngineConfig(precision="float16"),
+    )
     assert repr(space).startswith("ImageSpace(Photo.image + Photo.description, model='clip-ViT-B-32'")
 
 
 def test_another_model_makes_another_space_and_leaves_the_first() -> None:
-    space = ImageSpace([Photo.image, Product.photo + Product.title], weights=(0.7, 0.3), keep_parts=False)
+    images: Any = [Photo.image, Product.photo + Product.title]
+    space = ImageSpace(images, weights=(0.7, 0.3), keep_parts=False)
     other = space.with_model("demo", ModelHandler.OPEN_CLIP)
-    assert (space.model, other.model, other.model_handler) == ("clip-ViT-B-32", "demo", ModelHandler.OPEN_CLIP)
+    assert (space.model, other.model, other.model_handler) == (
+        "clip-ViT-B-32",
+        "demo",
+        ModelHandler.OPEN_CLIP,
+    )
     assert (other.weights, other.keep_parts, other.schemas) == (space.weights, False, space.schemas)
 
 
 def test_the_transformation_config_names_the_three_steps() -> None:
-    config = ImageSpace(Photo.image + Photo.description, model="demo", weights=(0.7, 0.3)).transformation_config
+    config = ImageSpace(
+        Photo.image + Photo.description, model="demo", weights=(0.7, 0.3)
+    ).transformation_config
     assert config.embedding_config.model == "demo"
     assert config.aggregation_config.weights == (0.7, 0.3)
     assert config.aggregation_config.parts == "unit"

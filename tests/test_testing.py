@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from connector import Blob, BlobSource, Id, ImageSpace, Schema, Text
 from connector.engine import Engine, ImageHandler, TextHandler, load_handler, vector_length
 from connector.errors import EmbeddingError
 from connector.space import EmbeddingEngineConfig, ImageEmbeddingConfig, ModelHandler, PictureFrame
-from connector.testing import StandInHandler
+from connector.testing import StandInHandler, memory_connector
 
 TEXT_START = [0.06409948, -0.1734266, -0.02546648]
 PICTURE_START = [-0.0380851, -0.1139133, -0.08856813]
@@ -83,3 +84,14 @@ def test_embedding_with_it_imports_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["64", "False"]
+
+
+def test_a_connector_in_memory_needs_no_model_whatever_the_space_names() -> None:
+    class Note(Schema):
+        id: Id
+        image: Blob[BlobSource | None]
+        words: Text
+
+    with memory_connector(ImageSpace(Note.image + Note.words, model="no-such-model")) as notes:
+        assert notes.ingest([{"id": "a", "words": "red mug"}, {"id": "b", "words": "blue hat"}]).new == 2
+        assert notes.search("mug", limit=1)[0].record == Note(id="a", image=None, words="red mug")

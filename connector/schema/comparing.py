@@ -37,7 +37,7 @@ def in_order(field: SchemaField, op: Order, other: object) -> Condition:
             "Only int, float, date and datetime have an order; use ==, != or .in_([…])."
         )
     value = operand(field, other)
-    if isinstance(value, int) and abs(value) > EXACT:
+    if isinstance(value, int) and abs(value) >= EXACT:
         raise ConditionError(
             f"{field!r} {op} {value} is beyond ±2^53, where Qdrant's ranges cannot tell whole numbers apart. "
             "Compare with a smaller number, or use == for this one."

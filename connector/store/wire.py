@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-import grpc  # type: ignore[import-untyped]  # grpcio ships no types
+import grpc
 import httpx
 import pydantic
 from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse

@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 from collections.abc import Iterator
 
-import grpc  # type: ignore[import-untyped]  # grpcio ships no types
+import grpc
 import pytest
 from qdrant_client import grpc as wire
 from qdrant_client.conversions.conversion import GrpcToRest

@@ -1,14 +1,12 @@
-"""How fast points go into a store and are found again: `python -m tests.store.rates [POINTS]`.
+"""How fast points go into a store and are found again.
 
-Prints upserted points a second (512 floats, batches of 256, one and three named vectors) and search times.
+Upserted points a second (512 floats, batches of 256, one and three named vectors) and search times.
 The REST figures include the whole cost of the test server, which shares the processor and Python's lock.
 """
 
 from __future__ import annotations
 
 import statistics
-import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -47,22 +45,20 @@ def some_points(count: int, names: tuple[str, ...]) -> list[Point]:
     ]
 
 
-def measure(label: str, store: Store, count: int, names: tuple[str, ...]) -> None:
-    """Fill a store, search it, print the figures."""
+def measure(label: str, store: Store, count: int, names: tuple[str, ...]) -> dict[str, object]:
+    """Fill a store, search it: one row of the table."""
     points = some_points(count, names)
     store.create(CollectionSpec("bench", LENGTH, names, payload_indexes([Item]), {}))
     start = time.perf_counter()
     for at in range(0, count, BATCH):
         assert not any(store.upsert(points[at : at + BATCH]))
     rate = count / (time.perf_counter() - start)
-    start = time.perf_counter()
     store.flush()
-    flushed = time.perf_counter() - start
     plain, filtered = searches(store, None), searches(store, Where(("Item",), Item.brand == "b3"))
-    print(
-        f"{label:<24}{len(names)} vector(s)  {count:>6} points  {rate:>8,.0f} points/s  flush {flushed:5.2f} s  "
-        f"search p50 {plain:6.2f} ms, filtered {filtered:6.2f} ms"
-    )
+    return {
+        "what": f"{label}, {count} points of {len(names)} × {LENGTH} floats",
+        "ours": f"{rate:,.0f} points/s; search p50 {plain:.2f} ms, filtered {filtered:.2f} ms",
+    }
 
 
 def searches(store: Store, where: Where | None) -> float:
@@ -76,19 +72,15 @@ def searches(store: Store, where: Where | None) -> float:
     return statistics.median(times) * 1000
 
 
-def main() -> None:
-    """Run all measurements."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+def stores(work: Path) -> list[dict[str, object]]:
+    """A folder and the REST test server, with one and with three vectors a point."""
+    rows = []
     for names in (("fused",), ("fused", "image", "text")):
-        with tempfile.TemporaryDirectory() as folder:
-            store = open_store(Path(folder), "bench")
-            measure("folder", store, count, names)
-            store.close()
+        folder = open_store(work / f"store-{len(names)}", "bench")
+        rows.append(measure("folder", folder, 10_000, names))
+        folder.close()
         with running_server() as server:
-            store = open_store(server.url, "bench")
-            measure("REST, test server", store, min(count, 2_000), names)
-            store.close()
-
-
-if __name__ == "__main__":
-    main()
+            remote = open_store(server.url, "bench")
+            rows.append(measure("REST, test server in this process", remote, 2_000, names))
+            remote.close()
+    return rows

@@ -1,0 +1,103 @@
+"""What loads a model and runs it: one protocol, one short file for each library, one table.
+
+Adding a library is one file with a `load` function and one line in the table.
+What a handler can do is its type: one that cannot read text has no `embed_texts`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from connector.errors import ConnectorError, ModelUnavailable
+from connector.space import EmbeddingEngineConfig, ImageEmbeddingConfig, ModelHandler, PictureFrame
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+__all__ = ["ImageHandler", "TextHandler", "load_handler"]
+
+_LOADERS = {
+    ModelHandler.SENTENCE_TRANSFORMERS: "connector.engine.handlers.sentence_transformers",
+    ModelHandler.OPEN_CLIP: "connector.engine.handlers.open_clip",
+    ModelHandler.DINOV2: "connector.engine.handlers.dinov2",
+    ModelHandler.STAND_IN: "connector.testing",
+}
+
+
+@runtime_checkable
+class ImageHandler(Protocol):
+    """A loaded model that turns pictures into vectors; the engine sees to batches, order and failures."""
+
+    @property
+    def length(self) -> int:
+        """The number of values in each vector."""
+        ...
+
+    @property
+    def frame(self) -> PictureFrame | None:
+        """What pictures may be resized to beforehand; None if they must come as they are."""
+        ...
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What makes the vectors: library, weights, precision, preprocessing; `name` is for reading only."""
+        ...
+
+    def embed_images(self, pictures: Sequence[Image]) -> NDArray[np.float32]:
+        """Embed RGB pictures, at least one: float32 (n, length), as the library returns them."""
+        ...
+
+
+@runtime_checkable
+class TextHandler(ImageHandler, Protocol):
+    """A loaded model that turns words into vectors of the same space, too."""
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed texts, at least one: float32 (n, length); whatever a text looks like, it is not opened."""
+        ...
+
+
+_loading = threading.Lock()
+_loaded: dict[ImageEmbeddingConfig, ImageHandler] = {}
+
+
+def load_handler(config: ImageEmbeddingConfig) -> ImageHandler:
+    """Load a model, once in a process for each configuration that makes a difference to it.
+
+    Raises:
+        ModelUnavailable: the model is not here and cannot be fetched, or its files cannot be used.
+        InvalidSpaceParamException: the configuration names a device that does not exist.
+    """
+    key = dataclasses.replace(config, embedding_engine_config=_of_the_model(config.embedding_engine_config))
+    with _loading:
+        if key not in _loaded:
+            _loaded[key] = _load(config)
+        return _loaded[key]
+
+
+def _load(config: ImageEmbeddingConfig) -> ImageHandler:
+    # A border: three libraries, each with its own ways of refusing a folder (OSError, ValueError, KeyError,
+    # RuntimeError, ImportError of an optional package …). All of them mean that this model cannot be used.
+    try:
+        loader: Callable[[ImageEmbeddingConfig], ImageHandler]
+        loader = importlib.import_module(_LOADERS[config.model_handler]).load
+        return loader(config)
+    except ConnectorError:
+        raise
+    except Exception as error:
+        raise ModelUnavailable(
+            f"Model {config.model!r} cannot be loaded by {config.model_handler.name}: "
+            f"{type(error).__name__}: {str(error)[:500]} Check that the model was made for this handler, and "
+            "that its files are complete."
+        ) from error
+
+
+def _of_the_model(engine: EmbeddingEngineConfig) -> EmbeddingEngineConfig:
+    # Batch sizes are the engine's business: two that differ in those alone share one copy of the weights.
+    return dataclasses.replace(engine, image_batch_size=1, text_batch_size=1)
