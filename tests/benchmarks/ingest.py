@@ -93,7 +93,7 @@ def compare(work: Path, name: str, size: tuple[int, int], count: int, rounds: in
     paths = draw_photos(work / name, count, size)
     space = ImageSpace(Photo.image + Photo.description, model=str(folder))
     model = SentenceTransformer(str(folder), local_files_only=True)
-    ours(space, paths[:8], work / "warm.qdrant")
+    ours(space, paths[:8], work / f"{name}-warm.qdrant")
     naive_loop(model, paths[:8])
     seconds: tuple[list[float], list[float]] = ([], [])
     vectors: dict[str, Any] = {}
