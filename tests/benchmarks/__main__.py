@@ -23,7 +23,7 @@ Rows = list[dict[str, object]]
 def ingest(work: Path) -> Rows:
     """End to end against the loop a user writes, at two sizes of picture."""
     rows: Rows = []
-    for name, size, count in (("640x480", (640, 480), 96), ("4000x3000", (4000, 3000), 48)):
+    for name, size, count in (("640x480", (640, 480), 256), ("4000x3000", (4000, 3000), 48)):
         result = compare(work, name, size, count, rounds=5)
         rows.append(
             {
