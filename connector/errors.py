@@ -86,6 +86,12 @@ class PointError(DataError):
     code = "point_refused"
 
 
+class Superseded(PointError):
+    """A newer run has written this record meanwhile; the older data was not written over it."""
+
+    code = "superseded"
+
+
 class BlobError(DataError):
     """A picture cannot be taken. The message starts with the blob's (shortened, quoted) source."""
 

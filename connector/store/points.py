@@ -95,6 +95,8 @@ def to_point(
     picture: str | None = None,
     text: str | None = None,
     base: str | None = None,
+    stamp: str | None = None,
+    version: int | None = None,
     at: datetime.datetime,
 ) -> Point:
     """Build the point of a record.
@@ -106,6 +108,8 @@ def to_point(
         picture: digest of the picture's bytes that the vectors were made of.
         text: digest of the description that the vectors were made of.
         base: the folder that relative references start from.
+        stamp: what the blob's source said of it.
+        version: the number of the run that writes it.
         at: when; aware.
     """
     definition = definition_of(type(record))
@@ -122,6 +126,10 @@ def to_point(
         payload[DESCRIPTION] = text
     if base is not None and any((references or {}).values()):
         payload[BASE] = base
+    if stamp is not None:
+        payload[STAMP] = stamp
+    if version is not None:
+        payload[VERSION] = version
     if present := sorted(name for name in definition.all if _is_hidden(record, name, values)):
         payload[PRESENT] = present
     return Point(point_id(definition.name, getattr(record, definition.id.name)), vectors, payload)
