@@ -615,33 +615,34 @@ def test_another_name_for_the_same_model_is_the_same_model(
 def test_a_field_of_another_type_is_refused_and_a_new_field_is_not(
     folder_stocked: Connector[Any], tmp_path: Path, shop: Shop
 ) -> None:
-    first = Product
-
-    def changed(price: Any) -> type[Schema]:
+    def with_words_for_price() -> Any:
         class Product(Schema):
             sku: Id
             photo: Blob
             title: Text[str | None]
-            price: price
+            price: Field[str | None]
+
+        return Product
+
+    def with_stock() -> Any:
+        class Product(Schema):
+            sku: Id
+            photo: Blob
+            title: Text[str | None]
+            price: Field[float | None]
             stock: Field[int | None]
 
         return Product
 
-    assert first.__name__ == changed(Field[str | None]).__name__
-    other: Any = changed(Field[str | None])
-    with (
-        reopened(
-            folder_stocked,
-            ImageSpace(other.photo + other.title, model_handler=ModelHandler.STAND_IN),
-            tmp_path,
-        ) as connector,
-        pytest.raises(CollectionMismatch, match=r"Product.price is Field\[str\], was Field\[float\]"),
-    ):
-        connector.ingest([])
-    wider: Any = changed(Field[float | None])
-    with reopened(
-        connector, ImageSpace(wider.photo + wider.title, model_handler=ModelHandler.STAND_IN), tmp_path
-    ) as connector:
+    def space_of(schema: Any) -> ImageSpace[Any]:
+        return ImageSpace(schema.photo + schema.title, model_handler=ModelHandler.STAND_IN)
+
+    told = r"Product.price is Field\[str\], was Field\[float\]"
+    with reopened(folder_stocked, space_of(with_words_for_price()), tmp_path) as connector:
+        with pytest.raises(CollectionMismatch, match=told):
+            connector.ingest([])
+    wider = with_stock()
+    with reopened(connector, space_of(wider), tmp_path) as connector:
         row = {"sku": "a9", "photo": "p0.png", "title": "new", "price": 1.0, "stock": 7}
         assert counts(connector.ingest([row], base=shop.folder)) == (1, 0, 0, 0)
         assert connector.count(wider.stock == 7) == 1
