@@ -22,9 +22,10 @@ PICTURE: Final = "_picture"
 DESCRIPTION: Final = "_text"
 PAYLOAD: Final = "_payload"
 WRITTEN_AT: Final = "_at"
-BASE: Final = (
-    "_base"  # the folder that a relative reference starts from; not part of what makes a record changed
-)
+BASE: Final = "_base"  # the folder relative references start from; not part of what makes a record changed
+STAMP: Final = "_stamp"  # what its source said of the blob, so that it need not be read again
+VERSION: Final = "_version"  # the number of the run that wrote it
+DELETED: Final = "_deleted"  # on tombstones
 # Names of fields whose value the payload cannot show: an empty list, which Qdrant takes for absence,
 # and a picture that came as bytes, of which there is no reference to store.
 PRESENT: Final = "_present"
