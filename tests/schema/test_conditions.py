@@ -49,7 +49,7 @@ _WORDS = [
 _VALUES: dict[str, list[Any]] = {
     "key": ["k", "1", 1, 2, "it's"],
     "word": [*_WORDS, ""],
-    "count": [-3, 0, 7, 2**53, -(2**53)],
+    "count": [-3, 0, 7, 2**53 - 1, -(2**53) + 1],
     "price": [-0.5, 0.0, 59.9, 1e300, 1e-7, 3.0],
     "sold": [True, False],
     "when": [dt.datetime(2026, 1, day, 12, 30, 5, 7, tzinfo=dt.UTC) for day in (1, 2, 3)],
