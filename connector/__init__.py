@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ConditionError,
         ConnectorError,
         DataError,
+        DeletionRefused,
         EmbeddingError,
         InvalidSpaceParamException,
         MissingExtra,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
         SourceUnavailable,
         StoreLocked,
         StoreUnavailable,
+        Superseded,
+        TooManyRejections,
     )
     from connector.hit import Hit, PartScores
     from connector.report import Rejection, Report
@@ -52,9 +55,9 @@ _HOMES = {
     "connector.connector": ("Connector",),
     "connector.errors": (
         "BlobError", "BlobForbidden", "BlobNotFound", "BlobTooLarge", "BlobUnavailable", "BlobUnreadable",
-        "CollectionMismatch", "ConditionError", "ConnectorError", "DataError", "EmbeddingError",
+        "CollectionMismatch", "ConditionError", "ConnectorError", "DataError", "DeletionRefused", "EmbeddingError",
         "InvalidSpaceParamException", "MissingExtra", "ModelUnavailable", "OperationalError", "PointError",
-        "RecordError", "SchemaError", "SourceUnavailable", "StoreLocked", "StoreUnavailable",
+        "RecordError", "SchemaError", "SourceUnavailable", "StoreLocked", "StoreUnavailable", "Superseded", "TooManyRejections",
     ),
     "connector.hit": ("Hit", "PartScores"),
     "connector.report": ("Rejection", "Report"),
@@ -83,6 +86,7 @@ __all__ = [
     "Connector",
     "ConnectorError",
     "DataError",
+    "DeletionRefused",
     "DescribedBlob",
     "EmbeddingEngineConfig",
     "EmbeddingError",
@@ -106,7 +110,9 @@ __all__ = [
     "SourceUnavailable",
     "StoreLocked",
     "StoreUnavailable",
+    "Superseded",
     "Text",
+    "TooManyRejections",
     "TransformationConfig",
     "Vector",
     "Weights",

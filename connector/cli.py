@@ -6,9 +6,9 @@ schema or the settings are wrong · 3 could not finish, nothing is lost, run it 
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -18,6 +18,7 @@ import typer
 
 from connector import terminal
 from connector.errors import ConditionError, DataError, OperationalError
+from connector.logs import configure
 
 if TYPE_CHECKING:
     from connector.connector import Connector
@@ -63,39 +64,168 @@ Roots = Annotated[
         "--root", metavar="FOLDER", help="A further folder that rows may name pictures in; may be repeated."
     ),
 ]
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A .jsonl, .csv or .parquet file, a folder of pictures, or - for JSON Lines on standard input.",
+    ),
+]
+MaxDelete = Annotated[
+    str,
+    typer.Option("--max-delete", metavar="SHARE", help="Refuse to delete more of the collection than this."),
+]
+Wait = Annotated[
+    float,
+    typer.Option("--wait", min=0, metavar="SECONDS", help="Wait for another sync of the collection to end."),
+]
+ReportFile = Annotated[
+    Optional[Path], typer.Option("--report", metavar="FILE", help="Write the report here, as JSON.")  # noqa: UP045
+]
+RejectsFile = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--rejects", metavar="FILE", help="Write every rejected row here, as JSON Lines."),
+]
+Query = Annotated[
+    str | None,
+    typer.Option("--query", metavar="SQL", help="What to ask, where SOURCE is a database's URL."),
+]
+Log = Annotated[
+    str,
+    typer.Option("--log", metavar="FORM", help="plain, or json: one JSON object a line on standard error."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
 @app.command()
 def ingest(
     target: Target,
-    source: Annotated[
-        str,
-        typer.Argument(
-            help="A .jsonl, .csv or .parquet file, a folder of pictures, or - for JSON Lines on standard input."
-        ),
-    ],
+    source: SourceArgument,
     qdrant: Qdrant = None,
     collection: Collection = None,
     model: Model = None,
     handler: Handler = None,
     schema: SchemaName = None,
     root: Roots = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the report here, as JSON.")
-    ] = None,
-    rejects: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write every rejected row here, as JSON Lines.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    report: ReportFile = None,
+    rejects: RejectsFile = None,
+    query: Query = None,
+    quiet: Quiet = False,
+    log: Log = "plain",
     as_json: Json = False,
 ) -> None:
     """Add or update records; what is stored already, exactly as it comes, is left alone."""
-    with _open(target, qdrant, collection, model, handler, roots=root or ()) as shop:
+    _configure_log(log, quiet=quiet)
+    with _open(target, qdrant, collection, model, handler, roots=root or (), source=source) as shop:
         wanted = _schema(shop, schema)
         with terminal.Run(report, rejects, quiet=quiet, as_json=as_json) as run:
-            run.finish(shop.ingest(source, schema=wanted, on_rejection=run.reject, on_progress=run.progress))
+            run.finish(
+                shop.ingest(
+                    source, schema=wanted, query=query, on_rejection=run.reject, on_progress=run.progress
+                )
+            )
     if run.rejected:
         raise typer.Exit(1)
+
+
+@app.command()
+def sync(
+    target: Target,
+    source: SourceArgument,
+    qdrant: Qdrant = None,
+    collection: Collection = None,
+    model: Model = None,
+    handler: Handler = None,
+    schema: SchemaName = None,
+    root: Roots = None,
+    delete_missing: Annotated[
+        bool, typer.Option("--delete-missing", help="Delete what the source no longer has.")
+    ] = False,
+    max_delete: MaxDelete = "20%",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would happen; embed and write nothing.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Take no more rows than this; nothing is deleted then.")
+    ] = None,
+    verify_bytes: Annotated[
+        bool,
+        typer.Option("--verify-bytes", help="Read every picture, also where it says it has not changed."),
+    ] = False,
+    only_rejected: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Take only the rows in this rejects file of an earlier run."),
+    ] = None,
+    max_rejects: Annotated[
+        str | None,
+        typer.Option(metavar="N|P%", help="Stop (exit code 3) when more rows than this are rejected."),
+    ] = None,
+    wait: Wait = 0.0,
+    report: ReportFile = None,
+    rejects: RejectsFile = None,
+    query: Query = None,
+    quiet: Quiet = False,
+    log: Log = "plain",
+    as_json: Json = False,
+) -> None:
+    """Make the collection equal to the source: add, update and, if asked, delete."""
+    _configure_log(log, quiet=quiet)
+    with _open(target, qdrant, collection, model, handler, roots=root or (), source=source) as shop:
+        wanted = _schema(shop, schema)
+        with terminal.Run(report, rejects, quiet=quiet, as_json=as_json) as run:
+            done = shop.sync(
+                source,
+                schema=wanted,
+                query=query,
+                delete_missing=delete_missing,
+                max_delete=_amount("--max-delete", max_delete),
+                dry_run=dry_run,
+                limit=limit,
+                verify_bytes=verify_bytes,
+                only_rejected=only_rejected,
+                max_rejects=None if max_rejects is None else _amount("--max-rejects", max_rejects),
+                wait=wait,
+                on_rejection=run.reject,
+                on_progress=run.progress,
+            )
+            run.finish(done)
+    if run.rejected:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    target: Target,
+    source: SourceArgument,
+    qdrant: Qdrant = None,
+    collection: Collection = None,
+    model: Model = None,
+    handler: Handler = None,
+    schema: SchemaName = None,
+    root: Roots = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend the difference, and nothing else.")] = False,
+    no_bytes: Annotated[
+        bool, typer.Option("--no-bytes", help="Believe what is stored of pictures; do not read them.")
+    ] = False,
+    max_delete: MaxDelete = "20%",
+    wait: Wait = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Compare the collection with its source: what is missing, extra, stale or damaged. Exit code 1 when something is."""
+    from connector.verify.verify import check
+
+    with _open(target, qdrant, collection, model, handler, roots=root or (), source=source) as shop:
+        outcome = check(
+            shop,
+            source,
+            schema=_schema(shop, schema),
+            bytes=not no_bytes,
+            repair=repair,
+            max_delete=_amount("--max-delete", max_delete),
+            wait=wait,
+        )
+    terminal.show_outcome(outcome.lines(), outcome.to_dict(), as_json=as_json)
+    raise typer.Exit(outcome.exit_code)
 
 
 @app.command()
@@ -217,6 +347,7 @@ def _open(
     handler: str | None = None,
     *,
     roots: Sequence[Path] = (),
+    source: str = "",
 ) -> Connector[Any]:
     """The connector that options and environment describe; an option beats a variable."""
     from pydantic import ValidationError
@@ -244,7 +375,8 @@ def _open(
     policy = BlobPolicy(
         roots=(*settings.roots, *roots),
         allow_private_addresses=settings.allow_private_addresses,
-        object_prefixes=settings.object_prefixes,
+        # Who names a bucket as the source means its pictures to be read.
+        object_prefixes=(*settings.object_prefixes, *([source] if "://" in source else [])),
         **limits,
     )
     key = settings.api_key
@@ -256,6 +388,12 @@ def _open(
         prefer_grpc=settings.grpc,
         blob_policy=policy,
     )
+
+
+def _configure_log(form: str, *, quiet: bool) -> None:
+    if form not in ("plain", "json"):
+        raise DataError(f"--log {form}: write plain or json.")
+    configure("json" if form == "json" else "plain", quiet=quiet)
 
 
 def _schema(shop: Connector[Any], name: str | None) -> type[Schema] | None:
@@ -289,6 +427,14 @@ def _existing_id(shop: Connector[Any], typed: str, schema: type[Schema] | None) 
     ):
         return int(typed)
     return typed
+
+
+def _amount(option: str, text: str) -> float:
+    """`20%` → 0.2, `0.2` → 0.2, `50` → 50."""
+    try:
+        return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+    except ValueError as error:
+        raise DataError(f"{option} {text}: write a share such as 20%, or a number.") from error
 
 
 def _weights(text: str | None) -> tuple[float, float]:
@@ -329,7 +475,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    configure("plain", quiet=True)
     try:
         app(args=None if arguments is None else list(arguments))
     except SystemExit as done:
@@ -343,6 +489,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DataError as error:
         terminal.note(f"Error: {error}")
         return 2
+    # A last net: Python's own exit code 1 would tell a scheduler that the run was done and some records were rejected.
+    except Exception:  # noqa: BLE001
+        traceback.print_exc()
+        return 3
     return 0
 
 

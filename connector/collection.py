@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
+import os
+import platform
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from connector.embedding import Embedder, FloatVector
 from connector.errors import DataError, StoreUnavailable
 from connector.origin import check_declared, check_model, collection_spec, renewed_spec
+from connector.probes.probes import Drift, check, due, marked, record
 from connector.schema.conditions import Condition
 from connector.schema.schema import Schema
 from connector.space import ImageSpace
 from connector.store.points import point_id, schema_name, to_record
 from connector.store.store import Where
+from connector.sync import SyncOptions
 
 if TYPE_CHECKING:
     from connector.engine.engine import Engine
+    from connector.engine.handlers import ImageHandler
     from connector.store.store import Point, Store
 
 
@@ -24,12 +31,19 @@ class Collection:
     """One collection, and the records of a space's schemas in it. Safe to use from several threads."""
 
     def __init__(
-        self, space: ImageSpace[Any], location: str, name: str, open_store: Callable[[], Store]
+        self,
+        space: ImageSpace[Any],
+        location: str,
+        name: str,
+        open_store: Callable[[], Store],
+        clock: Callable[[], dt.datetime],
     ) -> None:
         self.location = location
         self.name = name
         self._space = space
         self._open_store = open_store
+        self._clock = clock
+        self._probes_checked: dict[str, str] | None = None
         self._opened: Store | None = None
         self._opening = threading.Lock()
         self._preparing = threading.Lock()
@@ -55,12 +69,38 @@ class Collection:
         with self._preparing:
             stored = self.metadata()
             if stored is None:
-                self.store.create(collection_spec(self.name, self._space, embedder.names, embedder.engine))
+                probes = record(self._handler(), self._clock())
+                self.store.create(
+                    collection_spec(self.name, self._space, embedder.names, embedder.engine, probes)
+                )
                 return
             if not check_declared(self.name, self._space, stored):
                 _ = embedder.engine  # loading it compares the model itself
             if renewed := renewed_spec(self.name, self._space, embedder.names, stored):
                 self.store.create(renewed)
+
+    @contextlib.contextmanager
+    def opened_for_writing(
+        self, embedder: Embedder, options: SyncOptions, *, locked: bool
+    ) -> Iterator[Store | None]:
+        """The store of a run: prepared, and locked against other syncs if asked; in a dry run None where there is none.
+
+        Raises:
+            CollectionMismatch: another schema, space, fusion or model made it.
+            StoreLocked: another sync did not end within `options.wait` seconds.
+        """
+        if options.dry_run:
+            stored = self.metadata()
+            if stored is not None:
+                check_declared(self.name, self._space, stored)
+            yield None if stored is None else self.store
+            return
+        with contextlib.ExitStack() as stack:
+            if locked:
+                holder = f"{platform.node()}, process {os.getpid()}"
+                stack.enter_context(self.store.lock(holder, wait=options.wait))
+            self.prepare(embedder)
+            yield self.store
 
     def need(self) -> None:
         """See that there is a collection to search, and that it is ours.
@@ -78,14 +118,44 @@ class Collection:
         check_declared(self.name, self._space, stored)
 
     def check_model(self, engine: Engine) -> None:
-        """See that this engine makes the vectors that the collection holds.
+        """See that this engine makes the vectors that the collection holds: by what it says of itself, and once a day by probes.
 
         Raises:
             CollectionMismatch: it does not.
         """
         stored = self.metadata()
-        if stored is not None:
-            check_model(self.name, engine, stored)
+        if stored is None:
+            return
+        check_model(self.name, engine, stored)
+        now = self._clock()
+        marks = self._probes_checked or stored.get("probes_checked")
+        if "probes" in stored and due(marks, now):
+            check(self.name, self._handler(), stored["probes"])
+            self._probes_checked = marked(marks, now)
+
+    def check_probes(self) -> Drift | None:
+        """Embed the stored probes again, whenever it was done last; None where the collection has none.
+
+        Raises:
+            CollectionMismatch: they have moved further than any change of precision or library moves them.
+        """
+        probes = (self.metadata() or {}).get("probes")
+        return None if probes is None else check(self.name, self._handler(), probes)
+
+    def _handler(self) -> ImageHandler:
+        """The loaded model itself: an engine would answer from its cache, and pass any drift."""
+        from connector.engine.handlers import load_handler
+
+        return load_handler(self._space.transformation_config.embedding_config)
+
+    def next_version(self, now: dt.datetime) -> int:
+        """The number of a run that is about to write: larger than any before it, whatever the clock has done."""
+        with self._preparing:
+            last = (self.metadata() or {}).get("last_version", 0)
+            version = max(int(now.timestamp() * 1000), int(last) + 1)
+            checked = {} if self._probes_checked is None else {"probes_checked": self._probes_checked}
+            self.store.renew({"last_version": version, **checked})
+            return version
 
     def where(self, condition: Condition | None, schema: type[Schema] | None) -> Where:
         """The points of one schema, or of all of this space, that fulfil a condition."""

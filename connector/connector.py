@@ -6,6 +6,7 @@ row → schema.parse → blobs.fetch, decode → engine.embed, fuse → store.po
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -14,26 +15,29 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
 from connector.collection import Collection
+from connector.draft import cost, rejection_of
 from connector.embedding import FUSED, IMAGE, TEXT, Embedder, FloatVector
 from connector.errors import RecordError
 from connector.hit import Hit, PartScores
-from connector.ingestion import BATCHES_AHEAD, PICTURE_BYTES_AHEAD, Draft, Ingestion, cost
+from connector.ingestion import BATCHES_AHEAD, PICTURE_BYTES_AHEAD, Course, Ingestion
 from connector.pipeline import ahead
 from connector.query import Query, asked_schema
 from connector.report import Rejection, Report
-from connector.rows import Row, Source, open_rows
+from connector.rows import Row, Rows, Source, open_rows
 from connector.schema.conditions import Condition
 from connector.schema.fields import BlobSource
 from connector.schema.schema import Schema, definition_of
 from connector.space import ImageSpace, SpaceEntry, Weights
 from connector.store.points import BASE, digests
 from connector.store.store import open_store
+from connector.sync import DELETED_AT_ONCE, SyncOptions, batched, check_deletion, missing
 
 if TYPE_CHECKING:
     from connector.blobs.fetch import BlobFetcher
     from connector.blobs.picture import Picture
     from connector.blobs.policy import BlobPolicy
-    from connector.store.store import ScoredPoint
+    from connector.probes.probes import Drift
+    from connector.store.store import ScoredPoint, Store
 
 S = TypeVar("S", bound=Schema)
 R = TypeVar("R", bound=Schema)
@@ -79,6 +83,7 @@ class Connector(Generic[S]):
             self.qdrant,
             self.collection,
             lambda: open_store(self.qdrant, self.collection, api_key=api_key, prefer_grpc=prefer_grpc),
+            clock,
         )
         self._embedder = Embedder(space, self._collection.check_model)
 
@@ -90,6 +95,7 @@ class Connector(Generic[S]):
         *,
         schema: type[Schema] | None = None,
         base: Path | str | None = None,
+        query: str | None = None,
         on_rejection: Callable[[Rejection], object] | None = None,
         on_progress: Callable[[Report, float | None], object] | None = None,
     ) -> Report:
@@ -100,6 +106,7 @@ class Connector(Generic[S]):
                 of pictures; read once, streamed.
             schema: which schema mappings are, where the space holds several.
             base: the folder relative picture paths start from; by default the source's own, or the working directory.
+            query: the SQL, where `rows` is a database's URL.
             on_rejection: called with each row that cannot be taken, in the order of the rows.
             on_progress: called after each batch with the report so far and the fraction done (None if unknown).
 
@@ -110,38 +117,126 @@ class Connector(Generic[S]):
             OperationalError: the source, the model or Qdrant cannot be reached. What was stored stays stored, and
                 running it again goes on from there.
         """
+        opened = self._opened(rows, schema, base, query)
+        return self._run(opened, schema, SyncOptions(), on_rejection, on_progress, unique=False)
+
+    def sync(
+        self,
+        rows: Source,
+        *,
+        schema: type[Schema] | None = None,
+        base: Path | str | None = None,
+        query: str | None = None,
+        delete_missing: bool = False,
+        max_delete: float = 0.2,
+        dry_run: bool = False,
+        limit: int | None = None,
+        verify_bytes: bool = False,
+        only_rejected: Path | str | None = None,
+        max_rejects: float | None = None,
+        wait: float = 0.0,
+        on_rejection: Callable[[Rejection], object] | None = None,
+        on_progress: Callable[[Report, float | None], object] | None = None,
+    ) -> Report:
+        """Make the collection equal to the source; one sync of a collection at a time.
+
+        Like `ingest`, and further: an id that comes twice is a rejection, and what the source no longer has can be
+        deleted. It keeps no ledger beside the collection, so any machine can run the next one, also after a crash.
+
+        Args:
+            rows, schema, base, query, on_rejection, on_progress: as for `ingest`.
+            delete_missing, max_delete, dry_run, limit, verify_bytes, only_rejected, max_rejects, wait: see `SyncOptions`.
+
+        Raises:
+            DeletionRefused: more than `max_delete` of the collection would go; everything else is done.
+            StoreLocked: another sync of this collection did not end within `wait` seconds.
+            OperationalError: as for `ingest`, and `TooManyRejections`.
+        """
+        options = SyncOptions(
+            delete_missing, max_delete, dry_run, limit, verify_bytes, only_rejected, max_rejects, wait
+        )
+        opened = self._opened(rows, schema, base, query)
+        return self._run(opened, schema, options, on_rejection, on_progress, unique=True)
+
+    def _opened(
+        self, rows: Source, schema: type[Schema] | None, base: Path | str | None, query: str | None
+    ) -> Rows:
+        return open_rows(rows, self._entry(schema) or self.space.entries[0], base, query=query)
+
+    def _run(
+        self,
+        rows: Rows,
+        schema: type[Schema] | None,
+        options: SyncOptions,
+        on_rejection: Callable[[Rejection], object] | None,
+        on_progress: Callable[[Report, float | None], object] | None,
+        *,
+        unique: bool,
+    ) -> Report:
         started, seen = time.perf_counter(), self._embedder.counts
         entry = self._entry(schema)
         with (
-            open_rows(rows, entry or self.space.entries[0], base) as source,
+            rows as source,
             self._fetcher(source.base) as fetcher,
+            self._collection.opened_for_writing(self._embedder, options, locked=unique) as store,
         ):
-            self._collection.prepare(self._embedder)
-            store = self._collection.store
-            run = Ingestion(store, self._embedder, fetcher, source.base, self._clock)
-            drafts = run.parse(source, lambda row: self._entry_of(row, entry))
+            version = functools.cache(lambda: self._collection.next_version(self._clock()))
+            course = Course(
+                source.base,
+                self._clock,
+                version,
+                options.verify_bytes,
+                options.dry_run,
+                unique,
+                options.afresh,
+            )
+            run = Ingestion(store, self._embedder, fetcher, course)
+            drafts = run.parse(options.rows(source), lambda row: self._entry_of(row, entry))
             compared = run.compare(drafts)
             loaded = run.load(compared)
-            embedded = run.embed(ahead(loaded, PICTURE_BYTES_AHEAD, cost))
+            embedded = run.embed(ahead(loaded, PICTURE_BYTES_AHEAD, lambda unit: sum(map(cost, unit))))
             batches = ahead(embedded, BATCHES_AHEAD)
             try:
                 for batch in batches:
                     for item in run.settle(batch):
-                        rejection = item.rejection if isinstance(item, Draft) else item
+                        rejection = rejection_of(item)
                         if rejection is not None and on_rejection is not None:
                             on_rejection(rejection)
                     run.report.seconds = time.perf_counter() - started
                     if on_progress is not None:
                         on_progress(run.report, source.progress())
+                    options.check_rejections(run.report)
+                if run.broken is None and options.deletes and store is not None:
+                    run.report.deleted = self._delete_missing(store, run, options, entry)
             finally:
                 batches.close()
-                store.flush()
-        images, texts = self._embedder.counts
-        run.report.embedded_images, run.report.embedded_texts = images - seen[0], texts - seen[1]
-        run.report.seconds = time.perf_counter() - started
+                if store is not None:
+                    store.flush()
+                images, texts = self._embedder.counts
+                run.report.embedded_images, run.report.embedded_texts = images - seen[0], texts - seen[1]
+                run.report.fetched = fetcher.fetched
+                run.report.seconds = time.perf_counter() - started
         if run.broken is not None:
             raise run.broken
         return run.report
+
+    def _delete_missing(
+        self, store: Store, run: Ingestion, options: SyncOptions, entry: SpaceEntry | None
+    ) -> int:
+        """Delete what the source no longer has, of the schemas it has rows of; how many records went."""
+        schemas = {entry.schema} if entry is not None else run.schemas
+        deleted = 0
+        for schema in sorted(schemas, key=lambda each: each.__name__):
+            where = self._collection.where(None, schema)
+            gone = missing(store, where, run.seen.keys(), run.held[schema])
+            if not check_deletion(len(gone), store.count(where), run.report, run.unidentified, options):
+                continue
+            if not options.dry_run:
+                version = run.course.version()
+                for ids in batched(gone, DELETED_AT_ONCE):
+                    store.bury(ids, schema=schema.__name__, version=version)
+            deleted += len(gone)
+        return deleted
 
     # --- out --------------------------------------------------------------------------------------------------
 
@@ -307,6 +402,16 @@ class Connector(Generic[S]):
         """Build the vector index now. A server does so by itself; a folder compares with every vector until asked."""
         if self._collection.metadata() is not None:
             self._collection.store.optimize()
+
+    def check_probes(self) -> Drift | None:
+        """Embed the collection's probe pictures and sentences again and compare; None where it has none.
+
+        A run and a search do so by themselves once a day.
+
+        Raises:
+            CollectionMismatch: they have moved further than any change of precision or library moves them.
+        """
+        return self._collection.check_probes()
 
     def close(self) -> None:
         """Release the store. The connector may not be used afterwards."""

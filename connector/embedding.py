@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from connector.errors import EmbeddingError
@@ -29,6 +29,15 @@ class Unembeddable:
 
     part: str | None
     error: EmbeddingError
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What one record's vectors are made of: a picture, words, and unit vectors of parts that are stored already."""
+
+    picture: Picture | None = None
+    text: str | None = None
+    stored: Mapping[str, FloatVector] = dataclasses.field(default_factory=dict)
 
 
 class Embedder:
@@ -78,20 +87,29 @@ class Embedder:
         return self._space.embedding_engine_config.image_batch_size
 
     @property
+    def keeps_parts(self) -> bool:
+        """Whether stored parts can be fused again: they are kept, and unit vectors are what is fused."""
+        return len(self.names) > 1 and self._space.parts == "unit"
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The vectors a point of this space may carry."""
         return (FUSED, IMAGE, TEXT) if self._space.described and self._space.keep_parts else (FUSED,)
 
-    def embed(self, pairs: Sequence[tuple[Picture | None, str | None]]) -> list[Vectors | Unembeddable]:
-        """Named unit vectors of each (picture, description) pair, of which at least one is there.
+    def embed(self, records: Sequence[Parts]) -> list[Vectors | Unembeddable]:
+        """Named unit vectors of each record, of which at least one part is there; stored parts are not embedded.
 
-        A pair of which the model refuses a part is an `Unembeddable`; the others are unaffected.
+        A record of which the model refuses a part is an `Unembeddable`; the others are unaffected.
         """
-        pictures = [(at, picture) for at, (picture, _) in enumerate(pairs) if picture is not None]
-        texts = [(at, text) for at, (_, text) in enumerate(pairs) if text]
-        images = self.engine.embed_images([(picture.digest, picture.image) for _, picture in pictures])
+        pictures = [
+            (at, each.picture) for at, each in enumerate(records) if each.picture and IMAGE not in each.stored
+        ]
+        texts = [(at, each.text) for at, each in enumerate(records) if each.text and TEXT not in each.stored]
+        images = (
+            self.engine.embed_images([(each.digest, each.image) for _, each in pictures]) if pictures else []
+        )
         words = self.engine.embed_texts([text for _, text in texts]) if texts else []
-        made: list[dict[str, FloatVector]] = [{} for _ in pairs]
+        made: list[dict[str, FloatVector]] = [dict(each.stored) for each in records]
         failed: dict[int, Unembeddable] = {}
         for part, places, outcomes in (("image", pictures, images), ("text", texts, words)):
             for (at, _), outcome in zip(places, outcomes, strict=True):

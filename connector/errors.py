@@ -6,11 +6,13 @@
     │   │   └── InvalidSpaceParamException   an ImageSpace that cannot work
     │   ├── RecordError                 a row does not fit                    .row .id .field
     │   ├── ConditionError              a where-clause does not fit
+    │   ├── DeletionRefused             a sync would delete more than it may
     │   └── BlobError                   BlobNotFound · BlobTooLarge · BlobForbidden · BlobUnreadable
     └── OperationalError              the world said no: retry, wait, repair  exit 3, HTTP 503
         ├── ModelUnavailable            not cached and not reachable; what to do about it
         ├── CollectionMismatch          another model, length or fusion lives there (HTTP 409)
         ├── SourceUnavailable           the rows themselves cannot be read
+        ├── TooManyRejections           more rows than allowed could not be taken
         ├── BlobUnavailable             a picture's server did not answer; worth another try
         ├── StoreUnavailable · StoreLocked
         └── MissingExtra                also an ImportError; carries the pip line
@@ -66,6 +68,12 @@ class RecordError(DataError):
         self.row = row
         self.id = id
         self.field = field
+
+
+class DeletionRefused(DataError):
+    """A sync would delete more than it was allowed to; nothing was deleted."""
+
+    code = "deletion_refused"
 
 
 class ConditionError(DataError):
@@ -144,6 +152,12 @@ class SourceUnavailable(OperationalError):
     """The source of the rows cannot be read, or broke off half-way."""
 
     code = "source_unavailable"
+
+
+class TooManyRejections(OperationalError):
+    """A run was stopped because more rows than allowed could not be taken; what was stored stays stored."""
+
+    code = "too_many_rejections"
 
 
 class BlobUnavailable(OperationalError):

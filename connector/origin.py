@@ -35,7 +35,11 @@ def _library_version() -> str:
 
 
 def collection_spec(
-    name: str, space: ImageSpace[Any], vectors: tuple[str, ...], engine: Engine
+    name: str,
+    space: ImageSpace[Any],
+    vectors: tuple[str, ...],
+    engine: Engine,
+    probes: Mapping[str, Any],
 ) -> CollectionSpec:
     """What a new collection for this space looks like."""
     return CollectionSpec(
@@ -49,6 +53,7 @@ def collection_spec(
             **_declared(space),
             "length": engine.length,
             "model": dict(engine.identity),
+            "probes": dict(probes),
         },
     )
 

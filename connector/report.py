@@ -46,6 +46,9 @@ class Report:
         deleted: records removed because the source no longer has them.
         seconds: wall-clock time.
         embedded_images, embedded_texts: how many the model saw; equal bytes and equal words are embedded once.
+        reused_images, reused_texts: stored vectors of unchanged parts that were fused again.
+        fetched: pictures whose bytes were read.
+        written: points written, whole or their values alone.
         rejections: the first hundred, for a look; a callback or a rejects file gets all of them.
     """
 
@@ -58,6 +61,10 @@ class Report:
     seconds: float = 0.0
     embedded_images: int = 0
     embedded_texts: int = 0
+    reused_images: int = 0
+    reused_texts: int = 0
+    fetched: int = 0
+    written: int = 0
     codes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     rejections: list[Rejection] = dataclasses.field(default_factory=list)
 
@@ -91,6 +98,14 @@ class Report:
             "deleted": self.deleted,
             "seconds": round(self.seconds, 3),
         }
+
+    @property
+    def work(self) -> str:
+        """What it took, in words."""
+        return (
+            f"{self.fetched:,} pictures read, {self.embedded_images:,} pictures and {self.embedded_texts:,} texts embedded, "
+            f"{self.reused_images + self.reused_texts:,} stored vectors used again"
+        )
 
     def __str__(self) -> str:
         counts = f"{self.read} read: {self.new} new, {self.changed} changed, {self.unchanged} unchanged, {self.rejected} rejected"

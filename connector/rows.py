@@ -55,7 +55,7 @@ class ArrowStream(Protocol):
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
 
-Source: TypeAlias = "str | Path | Iterable[Mapping[str, Any] | Schema] | ArrowStream"
+Source: TypeAlias = "str | Path | Rows | Iterable[Mapping[str, Any] | Schema] | ArrowStream"
 
 
 class Rows:
@@ -83,22 +83,31 @@ class Rows:
         self.close()
 
 
-def open_rows(source: Source, entry: SpaceEntry, base: Path | str | None = None) -> Rows:
+def open_rows(
+    source: Source, entry: SpaceEntry, base: Path | str | None = None, *, query: str | None = None
+) -> Rows:
     """Open a source.
 
     Args:
         source: a `.jsonl`, `.csv` or `.parquet` file, a folder of pictures, "-" for JSON Lines on standard input,
-            an iterable of mappings or records, or anything that speaks Arrow (pandas, polars, pyarrow).
+            a database's URL with a query, or another source that `connector.sources` knows, an iterable of mappings or
+            records, or anything that speaks Arrow (pandas, polars, pyarrow).
         entry: the schema, blob and description that a folder's pictures and sidecar texts fill.
         base: the folder that relative picture paths start from; by default the source's own, or the working directory.
+        query: the SQL that a database is asked.
 
     Raises:
         SourceUnavailable: the file or folder is not there or cannot be read (also half-way, while iterating).
         DataError: this kind of source is not known.
     """
+    from connector.sources import open_source
+
     here = None if base is None else Path(base)
+    if isinstance(source, Rows):
+        return source
     if isinstance(source, (str, Path)):
-        return _open_path(str(source), entry, here)
+        other = None if str(source) == "-" else open_source(str(source), entry, query=query, base=here)
+        return other or _open_path(str(source), entry, here)
     if isinstance(source, ArrowStream):
         return Rows(_arrow_rows(source), here or Path.cwd())
     if isinstance(source, Mapping) or not isinstance(source, Iterable):
@@ -129,7 +138,7 @@ def _open_path(source: str, entry: SpaceEntry, base: Path | None) -> Rows:
     return reader(path, base or path.parent, definition_of(entry.schema))
 
 
-def _broken(source: object, error: Exception) -> SourceUnavailable:
+def broken(source: object, error: Exception) -> SourceUnavailable:
     return SourceUnavailable(
         f"Source '{source}' could not be read: {error}. What was read before it is kept; run it again."
     )
@@ -148,7 +157,7 @@ def _jsonl_file(path: Path, base: Path, definition: Definition) -> Rows:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise _broken(path, error) from error
+        raise broken(path, error) from error
     return Rows(_json_lines(file, str(path)), base, _file_progress(file, path.stat().st_size), file.close)
 
 
@@ -160,7 +169,7 @@ def _json_lines(file: IO[bytes], name: str) -> Iterator[Row]:
             try:
                 line = file.readline(LINE_LIMIT)
             except OSError as error:
-                raise _broken(name, error) from error
+                raise broken(name, error) from error
             if not line:
                 return
             if first:
@@ -195,7 +204,7 @@ def _csv_file(path: Path, base: Path, definition: Definition) -> Rows:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise _broken(path, error) from error
+        raise broken(path, error) from error
     return Rows(
         _csv_rows(file, path, definition), base, _file_progress(file, path.stat().st_size), file.close
     )
@@ -213,7 +222,7 @@ def _csv_rows(file: IO[bytes], path: Path, definition: Definition) -> Iterator[R
         try:
             header = next(reader, None)
         except (csv.Error, OSError) as error:
-            raise _broken(path, error) from error
+            raise broken(path, error) from error
         if header is None:
             return
         while True:
@@ -223,7 +232,7 @@ def _csv_rows(file: IO[bytes], path: Path, definition: Definition) -> Iterator[R
                 yield RecordError(f"A line of the CSV file could not be read: {error}.")
                 continue
             except OSError as error:
-                raise _broken(path, error) from error
+                raise broken(path, error) from error
             if cells is None:
                 return
             if cells:
@@ -239,11 +248,11 @@ def _csv_row(header: list[str], cells: list[str], omissible: set[str], lists: se
     for name, cell in zip(header, cells, strict=False):
         if cell == "" and name in omissible:
             continue
-        row[name] = _csv_list(cell) if name in lists else cell
+        row[name] = csv_list(cell) if name in lists else cell
     return row
 
 
-def _csv_list(cell: str) -> object:
+def csv_list(cell: str) -> object:
     """A list in a cell is written as a JSON array; anything else is left for the schema to refuse."""
     if not cell.lstrip().startswith("["):
         return cell
@@ -260,7 +269,7 @@ def _parquet_file(path: Path, base: Path, definition: Definition) -> Rows:
     try:
         file = pyarrow.parquet.ParquetFile(path)
     except (OSError, pyarrow.ArrowException) as error:
-        raise _broken(path, error) from error
+        raise broken(path, error) from error
     total, done = file.metadata.num_rows, 0
 
     def rows() -> Iterator[Row]:
@@ -268,11 +277,11 @@ def _parquet_file(path: Path, base: Path, definition: Definition) -> Rows:
         with file:
             try:
                 for batch in file.iter_batches(batch_size=ARROW_ROWS):
-                    for row in _batch_rows(batch):
+                    for row in batch_rows(batch):
                         yield row
                         done += 1
             except (OSError, pyarrow.ArrowException) as error:
-                raise _broken(path, error) from error
+                raise broken(path, error) from error
 
     return Rows(rows(), base, lambda: done / total if total else None, file.close)
 
@@ -283,10 +292,10 @@ def _arrow_rows(source: ArrowStream) -> Iterator[Row]:
     with pyarrow.RecordBatchReader.from_stream(source) as reader:
         for batch in reader:
             for start in range(0, batch.num_rows, ARROW_ROWS):
-                yield from _batch_rows(batch.slice(start, ARROW_ROWS))
+                yield from batch_rows(batch.slice(start, ARROW_ROWS))
 
 
-def _batch_rows(batch: pyarrow.RecordBatch) -> Iterator[Row]:
+def batch_rows(batch: pyarrow.RecordBatch) -> Iterator[Row]:
     """Rows of one batch. A picture stored as `{"bytes", "path"}`, as data sets do, becomes its bytes or its path."""
     for row in batch.to_pylist():
         yield {
@@ -334,7 +343,7 @@ def _folder_rows(folder: Path, entry: SpaceEntry) -> Iterator[Row]:
             if entry.description is not None and (words := _sidecar(path, ".txt")) is not None:
                 row[entry.description.name] = words.decode("utf-8-sig").strip()
             if (text := _sidecar(path, ".json")) is not None:
-                row |= _sidecar_object(text)
+                row |= sidecar_object(text)
         except (OSError, ValueError) as error:
             yield RecordError(
                 f"A sidecar of '{name}' could not be read: {error}. Write UTF-8 text, or one JSON object.",
@@ -353,7 +362,7 @@ def _sidecar(picture: Path, suffix: str) -> bytes | None:
     return None
 
 
-def _sidecar_object(text: bytes) -> dict[str, object]:
+def sidecar_object(text: bytes) -> dict[str, object]:
     value = pydantic_core.from_json(text.removeprefix(b"\xef\xbb\xbf"), allow_inf_nan=False)
     if not isinstance(value, dict):
         raise ValueError(f"it holds a JSON {type(value).__name__}")
@@ -364,7 +373,7 @@ def _pictures(folder: Path) -> Iterator[Path]:
     """Pictures beneath a folder by their suffix, in the order of their paths; hidden ones and linked folders left out."""
 
     def refuse(error: OSError) -> None:
-        raise _broken(folder, error) from error
+        raise broken(folder, error) from error
 
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))

@@ -118,6 +118,8 @@ class Run:
             _json(self._report.to_dict())
         elif self._finished:
             _out(str(self._report))
+            if self._report.stored:
+                note(f"  {self._report.work}")
             self._show_codes()
         else:
             note(f"Not finished. {self._report}")
@@ -216,3 +218,12 @@ def show_number(name: str, number: int, *, as_json: bool) -> None:
         _json({name: number})
     else:
         _out(str(number))
+
+
+def show_outcome(lines: Sequence[str], values: dict[str, object], *, as_json: bool) -> None:
+    """Lines for a person, or one JSON object."""
+    if as_json:
+        _json(values)
+    else:
+        for line in lines:
+            _out(line)

@@ -29,7 +29,10 @@ MAY_IMPORT = {
     "store": {"space", "schema"},
     "testing": {"space", "schema", "engine", "connector"},
     "demo": set[str](),
-    "rows": {"schema", "space"},
+    "rows": {"schema", "space", "sources"},
+    "sources": {"schema", "space", "rows", "blobs"},
+    "logs": set(),
+    "probes": {"space", "engine", "blobs", "store"},
     "hit": {"schema"},
     "query": {"schema", "space", "demo"},
     "settings": set[str](),
@@ -52,9 +55,11 @@ ONLY_IN = {
     "PIL": "blobs",
     "pydantic_settings": "settings",
     "typer": "cli",
+    "sqlalchemy": "sources",
 }
 ALLOWED_BESIDE = {
     ("PIL", "demo"),  # draws its pictures
+    ("fsspec", "sources"),  # lists what lies beneath a prefix
     ("PIL", "engine"),  # the model libraries take pictures as PIL has them
 }
 

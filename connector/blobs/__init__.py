@@ -3,6 +3,7 @@
     policy.py      what may be fetched
     sources.py     what a string is; what it is called in messages and payloads
     fetch.py       bytes, base64, data: URL, path, file:, http(s):, object stores, PIL image  ->  Fetched
+    stamps.py      what a source says of itself, so that an unchanged blob is not read again
     picture.py     Fetched  ->  Picture: upright, RGB, at the size the model wants
 
 Each name is imported when first touched, so that neither Pillow nor httpcore is loaded before it is needed.

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from connector.blobs.files import Files, path_of_file_url
 from connector.blobs.inline import decode_base64, decode_data_url
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BlobFetcher", "BlobSource", "Fetched", "Kind", "classify"]
 
+Read = tuple[bytes, str | None]
+"""A blob's bytes, and its source's stamp."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fetched:
@@ -35,6 +38,8 @@ class Fetched:
         reference: what may be stored to find it again (path or URL without secrets), None where it was
             content itself.
         name: how messages call it.
+        stamp: what its source said of it (see `stamps`), to be shown again as `unless`; None where the source
+            says nothing that could be relied on.
     """
 
     data: bytes | None
@@ -42,6 +47,7 @@ class Fetched:
     digest: str
     reference: str | None
     name: str
+    stamp: str | None = None
 
 
 class BlobFetcher:
@@ -54,6 +60,10 @@ class BlobFetcher:
         policy: what may be fetched.
         base: the folder relative paths start from; None is the working directory.
         wire: how the network is reached; tests pass their own.
+
+    Attributes:
+        fetched: how many blobs' bytes were read.
+        unmodified: how many were not, because their source said that they are what they were.
     """
 
     def __init__(
@@ -64,6 +74,9 @@ class BlobFetcher:
         self._wire = wire
         self._web: Web | None = None
         self._opening = threading.Lock()
+        self._counting = threading.Lock()
+        self.fetched = 0
+        self.unmodified = 0
 
     def __enter__(self) -> BlobFetcher:
         return self
@@ -78,8 +91,19 @@ class BlobFetcher:
         if web is not None:
             web.close()
 
-    def fetch(self, source: BlobSource) -> Fetched:
-        """Get a blob's content.
+    @overload
+    def fetch(self, source: BlobSource, unless: None = None) -> Fetched: ...
+    @overload
+    def fetch(self, source: BlobSource, unless: str | None) -> Fetched | None: ...
+
+    def fetch(self, source: BlobSource, unless: str | None = None) -> Fetched | None:
+        """Get a blob's content, or None if its source says that it still is what it was.
+
+            fetched = blobs.fetch("shoe.jpg")
+            blobs.fetch("shoe.jpg", unless=fetched.stamp)      # None, without reading it
+
+        Only files and web servers can say so. `unless` is a stamp from the same source; one that fits nothing
+        (another source's, damaged, of an older form) has the blob read.
 
         Raises a `BlobError` (`BlobNotFound`, `BlobTooLarge`, `BlobForbidden`, `BlobUnreadable`),
         `BlobUnavailable` when a server does not answer, or `MissingExtra` for an object store whose
@@ -88,29 +112,38 @@ class BlobFetcher:
         kind = classify(source)
         name = shown(kind, source)
         if kind is Kind.PICTURE:
-            return self._from_picture(source, name)  # type: ignore[arg-type]  # PICTURE means a PIL image
-        data = self._read(kind, source, name)
+            return self._count(self._from_picture(source, name))  # type: ignore[arg-type]  # PICTURE means a PIL image
+        read = self._read(kind, source, name, unless)
+        if read is None:
+            return self._count(None)
+        data, stamp = read
         if not data:
             raise BlobUnreadable(f"{name} is empty. Give a picture.")
-        return Fetched(data, None, digest(data), reference(kind, source), name)
+        return self._count(Fetched(data, None, digest(data), reference(kind, source), name, stamp))
 
-    def _read(self, kind: Kind, source: object, name: str) -> bytes:
+    def _count(self, fetched: Fetched | None) -> Fetched | None:
+        with self._counting:
+            self.fetched += fetched is not None
+            self.unmodified += fetched is None
+        return fetched
+
+    def _read(self, kind: Kind, source: object, name: str, unless: str | None) -> Read | None:
         text = str(source) if kind is not Kind.BYTES else ""
         match kind:
             case Kind.BYTES:
-                return self._from_bytes(bytes(source), name)  # type: ignore[call-overload]
+                return self._from_bytes(bytes(source), name), None  # type: ignore[call-overload]
             case Kind.BASE64:
-                return decode_base64(text, self.policy, name)
+                return decode_base64(text, self.policy, name), None
             case Kind.DATA_URL:
-                return decode_data_url(text, self.policy, name)
+                return decode_data_url(text, self.policy, name), None
             case Kind.PATH:
-                return self._files.read(text, name)
+                return self._files.read(text, name, unless)
             case Kind.FILE_URL:
-                return self._files.read(path_of_file_url(text, name), name)
+                return self._files.read(path_of_file_url(text, name), name, unless)
             case Kind.WEB_URL:
-                return self._opened_web().read(text, name)
+                return self._opened_web().read(text, name, unless)
             case Kind.OBJECT_URL:
-                return read_object(text, self.policy, name)
+                return read_object(text, self.policy, name), None
             case Kind.UNKNOWN_URL:
                 raise BlobForbidden(
                     f"{name} has a scheme that is not fetched. Use http(s), file:, data: or a path."

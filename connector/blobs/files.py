@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from connector.blobs.policy import BlobPolicy
 from connector.blobs.sources import LONGEST_PATH
+from connector.blobs.stamps import file_stamp, settles_in
 from connector.errors import BlobError, BlobForbidden, BlobNotFound, BlobUnreadable
 
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -19,31 +21,89 @@ _FOLDER_FLAGS = os.O_RDONLY | _CLOEXEC | getattr(os, "O_DIRECTORY", 0) | getattr
 _FILE_FLAGS = os.O_RDONLY | _CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
-class Files:
-    """Files beneath `base`, the working directory and `policy.roots`, as they lie when this is made."""
+_MOST_FOLDERS = 100_000
+"""Folders remembered at a time, about 200 bytes each."""
+_MOST_LINKS = 4
+"""Links one after the other that `Files._is_known_as` follows before it leaves the rest to `Files.read`."""
 
-    def __init__(self, policy: BlobPolicy, base: Path | None) -> None:
+
+class Files:
+    """Files beneath `base`, the working directory and `policy.roots`, as they lie when this is made.
+
+    `clock` (ns since 1970) and `sleep` (s) tell whether a file was changed too lately for its stamp to be relied
+    on; tests put their own there.
+    """
+
+    def __init__(
+        self,
+        policy: BlobPolicy,
+        base: Path | None,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._policy = policy
         self.base = Path(base) if base is not None else Path.cwd()
+        self._clock = clock
+        self._sleep = sleep
         roots = [Path(os.path.realpath(root)) for root in (self.base, Path.cwd(), *policy.roots)]
         self._roots = tuple(dict.fromkeys(roots))
+        self._start = f"{self.base}/"
+        self._folders: dict[tuple[int, int], int] = {}
+        """Folders (device and inode) that lay beneath a root when a file in them was opened, and when each had
+        last changed then: in its entries or, which is the point, in its place."""
 
-    def read(self, path: str, name: str) -> bytes:
-        """The file's bytes; relative paths are relative to `base`. `name` is how messages call the blob."""
+    def read(self, path: str, name: str, unless: str | None = None) -> tuple[bytes, str | None] | None:
+        """The file's bytes and stamp, or None if its stamp is `unless`; relative paths are relative to `base`.
+
+        There is no stamp where the file changed while it was read. `name` is how messages call the blob.
+        """
         if not self._policy.allow_files:
             raise BlobForbidden(
                 f"{name} is a file, and files are not allowed here. Send the picture's bytes or a URL."
             )
         if not path or "\0" in path or len(path) > LONGEST_PATH:
             raise BlobNotFound(f"{name} is no path, no URL and no picture in base64. Pass one of these.")
+        if unless and self._is_known_as(path, unless):
+            return None
         try:
-            return self._read_beneath_root(path, name)
+            return self._read_beneath_root(path, name, unless)
         except OSError as error:
             raise self._explained(error, name) from error
         except UnicodeEncodeError as error:  # a lone surrogate no file system could have given
             raise self._not_found(name) from error
 
-    def _read_beneath_root(self, path: str, name: str) -> bytes:
+    def _is_known_as(self, path: str, unless: str) -> bool:
+        """Whether a file may be read and its stamp is `unless`, where that can be told in two system calls.
+
+        False says nothing; ask `read`. What costs time is to be sure that a folder lies beneath a root. That is
+        remembered of the folder itself, not of its path, from the last `read` in it, and forgotten when the
+        folder changes; so whatever is moved, replaced or linked elsewhere in between is looked at anew.
+        """
+        if not path.startswith("/"):
+            path = self._start + path
+        try:
+            for _ in range(_MOST_LINKS):
+                folder = path.rpartition("/")[0]
+                status = os.lstat(path)
+                if not stat.S_ISLNK(status.st_mode):
+                    there = os.stat(folder)  # noqa: PTH116  # making a Path takes longer than the call
+                    return self._folders.get((there.st_dev, there.st_ino)) == there.st_ctime_ns and self._is(
+                        status, unless
+                    )
+                path = os.path.join(folder, os.readlink(path))  # noqa: PTH115, PTH118  # likewise
+        except (OSError, ValueError):  # `read` will say what is the matter
+            pass
+        return False
+
+    def _is(self, status: os.stat_result, unless: str) -> bool:
+        return (
+            stat.S_ISREG(status.st_mode)
+            and 0 < status.st_size <= self._policy.max_bytes
+            and file_stamp(status) == unless
+        )
+
+    def _read_beneath_root(self, path: str, name: str, unless: str | None) -> tuple[bytes, str | None] | None:
         real = Path(os.path.realpath(self.base / path))
         # Asked before anything is opened, so that an answer never tells whether a file outside exists.
         root = next((root for root in self._roots if real.is_relative_to(root)), None)
@@ -52,18 +112,29 @@ class Files:
                 f"{name} lies outside the allowed folders ({_listed(self._roots)}). "
                 f"Allow its folder with BlobPolicy(roots=[…])."
             )
-        opened = _open_beneath(root, real.relative_to(root).parts)
+        opened, folder = _open_beneath(root, real.relative_to(root).parts)
         try:
+            if unless is not None:
+                self._remember(folder)
+                if self._is(os.fstat(opened), unless):
+                    return None
             return self._read_regular(opened, name)
         finally:
             os.close(opened)
 
-    def _read_regular(self, opened: int, name: str) -> bytes:
+    def _remember(self, folder: os.stat_result | None) -> None:
+        if folder is not None:
+            if len(self._folders) >= _MOST_FOLDERS:
+                self._folders.clear()
+            self._folders[folder.st_dev, folder.st_ino] = folder.st_ctime_ns
+
+    def _read_regular(self, opened: int, name: str) -> tuple[bytes, str | None]:
         status = os.fstat(opened)
         if not stat.S_ISREG(status.st_mode):
             raise BlobForbidden(
                 f"{name} is {_kind_of_file(status.st_mode)}, not a regular file. Name a picture file."
             )
+        settled = self._settle(status)
         limit = self._policy.max_bytes
         if status.st_size <= limit:
             with open(opened, "rb", closefd=False) as file:
@@ -71,8 +142,17 @@ class Files:
                 if len(data) > status.st_size:  # it has grown since fstat
                     data += file.read(limit + 1 - len(data))
             if len(data) <= limit:
-                return data
+                stamp = file_stamp(status)
+                still = len(data) == status.st_size and file_stamp(os.fstat(opened)) == stamp
+                return data, stamp if settled and still else None
         raise self._policy.too_many_bytes(name)
+
+    def _settle(self, status: os.stat_result) -> bool:
+        """Wait until a further change must show in the stamp; False where that would take too long."""
+        wait = settles_in(status.st_mtime_ns, self._clock())
+        if wait:
+            self._sleep(wait / 1e9)
+        return wait is not None
 
     def _explained(self, error: OSError, name: str) -> BlobError:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL):
@@ -109,18 +189,19 @@ def path_of_file_url(url: str, name: str) -> str:
     return path if os.name == "nt" else "/" + path  # file:///C:/x.jpg is Windows' C:/x.jpg
 
 
-def _open_beneath(root: Path, parts: tuple[str, ...]) -> int:
+def _open_beneath(root: Path, parts: tuple[str, ...]) -> tuple[int, os.stat_result | None]:
     """Open `parts` one by one from `root`, following no link: one swapped in since `realpath` looked is
-    not followed."""
+    not followed. Returns the file and, where that is known, which folder it lies in."""
     if os.open not in os.supports_dir_fd:
-        return os.open(root.joinpath(*parts), _FILE_FLAGS)
+        return os.open(root.joinpath(*parts), _FILE_FLAGS), None
     folder = os.open(root, _FOLDER_FLAGS)
     try:
         for part in parts[:-1]:
             inner = os.open(part, _FOLDER_FLAGS, dir_fd=folder)
             os.close(folder)
             folder = inner
-        return os.open(parts[-1] if parts else ".", _FILE_FLAGS, dir_fd=folder)
+        opened = os.open(parts[-1] if parts else ".", _FILE_FLAGS, dir_fd=folder)
+        return opened, os.fstat(folder)
     finally:
         os.close(folder)
 

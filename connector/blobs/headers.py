@@ -13,6 +13,9 @@ from struct import unpack_from
 
 Size = tuple[int, int]
 
+_ORIENTATION = 0x0112
+_SHORT, _LONG = 3, 4
+
 _SOS, _EOI = 0xDA, 0xD9
 # In a JPEG's entropy-coded data FF is followed by 00 or a restart marker; anything else ends the scan.
 _MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
@@ -69,3 +72,25 @@ def jpeg_scans(data: bytes, enough: int) -> int:
         scans += marker == _SOS
         at += int.from_bytes(data[at : at + 2], "big")
     return scans
+
+
+def exif_orientation(exif: bytes) -> int | None:
+    """The orientation in a picture's EXIF block, as it stands there; None where it names none.
+
+    Pillow reads the whole block, with a warning for whatever in it is broken. Where warnings are errors that
+    would lose the orientation, and warnings cannot be switched off for one thread alone.
+    """
+    tiff = re.sub(rb"^(?:Exif\0\0){1,2}", b"", exif)
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return None
+    try:
+        (at,) = unpack_from(order + "I", tiff, 4)
+        (entries,) = unpack_from(order + "H", tiff, at)
+        for entry in range(at + 2, at + 2 + 12 * entries, 12):
+            tag, kind, count, short = unpack_from(order + "HHIH", tiff, entry)
+            if tag == _ORIENTATION and count == 1 and kind in (_SHORT, _LONG):
+                return int(short if kind == _SHORT else unpack_from(order + "I", tiff, entry + 8)[0])
+    except struct.error:  # the block ends before the tag
+        pass
+    return None

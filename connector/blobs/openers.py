@@ -120,8 +120,16 @@ def _refuse_truncated_files() -> None:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
+class _Jpeg(JpegImagePlugin.JpegImageFile):
+    """A JPEG that leaves its EXIF alone. Pillow's looks there for a resolution, and where warnings are errors a
+    broken EXIF would lose the picture."""
+
+    def _read_dpi_from_exif(self) -> None:
+        pass
+
+
 def _jpeg(data: bytes, check: CheckSize) -> Image.Image:
-    return JpegImagePlugin.JpegImageFile(BytesIO(data))
+    return _Jpeg(BytesIO(data))
 
 
 def _png(data: bytes, check: CheckSize) -> Image.Image:

@@ -16,7 +16,7 @@ from connector.blobs.headers import Size
 from connector.blobs.openers import check_size, decoding, opened
 from connector.blobs.policy import BlobPolicy
 from connector.blobs.tones import to_rgb
-from connector.blobs.upright import Box, is_sideways, orientation_of, turned, turned_box
+from connector.blobs.upright import Box, is_sideways, orientation_of, stored_orientation, turned, turned_box
 
 if TYPE_CHECKING:
     from connector.space import PictureFrame
@@ -86,7 +86,7 @@ def _upright(
     if not drafts:
         image.load()  # before the orientation is asked for: a PNG's may come after its pixels
         check_size(image.size, policy, fetched.name)  # HEIC learns its size while decoding
-    orientation = orientation_of(image)
+    orientation = orientation_of(image) if fetched.image else stored_orientation(image)
     size = (image.height, image.width) if is_sideways(orientation) else image.size
     box: Box = (0, 0, *image.size)
     if drafts and aim:

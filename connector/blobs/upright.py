@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from PIL import ExifTags, Image
+
+from connector.blobs.headers import exif_orientation
 
 ORIENTATION = ExifTags.Base.Orientation
 Box = tuple[float, float, float, float]
@@ -20,16 +24,47 @@ TURNS = {
 nothing."""
 
 
+_IN_XMP = re.compile(r'tiff:Orientation(?:="|>)([0-9])')
+
+
 def orientation_of(image: Image.Image) -> int:
-    """A picture's EXIF orientation, 1 to 8. A TIFF's is 1: it turns itself when it is decoded."""
+    """The orientation, 1 to 8, of a picture that a caller gave, who may have changed it in memory.
+
+    A TIFF's is 1: it turns itself when it is decoded.
+    """
     if image.format == "TIFF":
         return 1
     try:
-        value = image.getexif().get(ORIENTATION)
-    # A border: broken metadata raises nearly anything in Pillow, and must not lose the picture it is
-    # attached to.
+        return _known(image.getexif().get(ORIENTATION))
+    # A border: broken metadata raises nearly anything in Pillow, a warning too where warnings are errors, and
+    # must not lose the picture it is attached to.
     except Exception:  # noqa: BLE001
+        return stored_orientation(image)
+
+
+def stored_orientation(image: Image.Image) -> int:
+    """The orientation, 1 to 8, that a picture's file gives it, read without a warning; a TIFF's is 1."""
+    if image.format == "TIFF":
         return 1
+    exif = image.info.get("exif") or _exif_of_imagemagick(image.info.get("Raw profile type exif"))
+    if isinstance(exif, bytes) and (value := exif_orientation(exif)) is not None:
+        return _known(value)
+    xmp = image.info.get("XML:com.adobe.xmp") or image.info.get("xmp") or ""
+    found = _IN_XMP.search(xmp.decode("latin-1") if isinstance(xmp, bytes) else str(xmp))
+    return _known(int(found[1])) if found else 1
+
+
+def _exif_of_imagemagick(profile: object) -> bytes | None:
+    """EXIF as older ImageMagicks wrote it into a PNG: a name, a length, and hexadecimal lines."""
+    if not isinstance(profile, str):
+        return None
+    try:
+        return bytes.fromhex("".join(profile.split("\n")[3:]))
+    except ValueError:
+        return None
+
+
+def _known(value: object) -> int:
     return value if isinstance(value, int) and value in TURNS else 1
 
 

@@ -24,6 +24,7 @@ import httpcore
 from connector.blobs.addresses import why_not_public
 from connector.blobs.answers import PassingFailure, check_status, read_body, retry_after, retrying
 from connector.blobs.policy import BlobPolicy
+from connector.blobs.stamps import WebStamp, place_of, web_stamp
 from connector.blobs.urls import WebUrl, parse_url, redirected
 from connector.errors import BlobForbidden, BlobNotFound, BlobUnavailable
 
@@ -32,6 +33,9 @@ _MOST_ADDRESSES = 4
 """How many of a host's addresses are tried before giving up."""
 _KEPT_OPEN = 15.0
 """Seconds an idle connection is kept for the next picture of the same host."""
+
+Body = tuple[bytes, str | None]
+"""What a server sent, and its stamp."""
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -80,34 +84,38 @@ class Web:
         """Close every connection."""
         self._pool.close()
 
-    def read(self, url: str, name: str) -> bytes:
-        """The body a URL answers with, after redirects and retries; `name` is how messages call the blob.
+    def read(self, url: str, name: str, unless: str | None = None) -> Body | None:
+        """The body a URL answers with, after redirects and retries, and its stamp; None where the server that
+        gave the stamp `unless` answers that nothing has changed. `name` is how messages call the blob.
 
         Raises `BlobForbidden`, `BlobNotFound`, `BlobTooLarge`, `BlobUnreadable`, or, when every try met a
         passing failure, `BlobUnavailable`.
         """
         start = parse_url(url, self._policy, name)
+        known = WebStamp.parse(unless)
         try:
-            return retrying(self._policy.retries, self._wire.sleep)(self._follow, start, name)
+            return retrying(self._policy.retries, self._wire.sleep)(self._follow, start, name, known)
         except PassingFailure as failure:
             raise BlobUnavailable(f"{name} could not be fetched: {failure}. Try again later.") from failure
 
-    def _follow(self, url: WebUrl, name: str) -> bytes:
+    def _follow(self, url: WebUrl, name: str, known: WebStamp | None) -> Body | None:
         """One try: the hops from `url` to a body, within one deadline."""
         for hop in range(self._policy.max_redirects + 1):
+            place = place_of(str(url)) if hop else ""
             with self._slots.of(url.host):
                 if hop == 0:  # waiting for a free connection is not the server's fault
                     self._deadline.start(self._policy.total_seconds)
-                answer = self._ask(url, name)
-            if isinstance(answer, bytes):
+                answer = self._ask(url, name, place, known if known and known.place == place else None)
+            if not isinstance(answer, WebUrl):
                 return answer
             url = answer
         raise BlobForbidden(
             f"{name} redirects more than {self._policy.max_redirects} times. Use the picture's final URL."
         )
 
-    def _ask(self, url: WebUrl, name: str) -> bytes | WebUrl:
-        """One request: the body, or where a redirect leads."""
+    def _ask(self, url: WebUrl, name: str, place: str, known: WebStamp | None) -> Body | WebUrl | None:
+        """One request: the body and its stamp, where a redirect leads, or None for what `known` says already."""
+        condition = known.condition if known else {}
         try:
             with self._pool.stream(
                 "GET",
@@ -122,13 +130,21 @@ class Web:
                     "Accept": "image/*, */*;q=0.5",
                     "Accept-Encoding": "identity",
                     "User-Agent": "qdrant-image-connector",
+                    **condition,
                 },
             ) as response:
                 headers = {key.lower(): value for key, value in response.headers}
                 if response.status in _REDIRECTS:
                     return redirected(url, headers.get(b"location"), self._policy, name)
+                if response.status == 304 and condition:
+                    response.read()  # it has no body, and once that is known the connection serves the next
+                    return None
                 check_status(response.status, retry_after(headers), name)
-                return read_body(response.iter_stream(), headers, self._policy, name)
+                if known and known.answered_by(headers):
+                    return None
+                return read_body(response.iter_stream(), headers, self._policy, name), web_stamp(
+                    headers, place
+                )
         except AddressRefused as refused:
             raise BlobForbidden(
                 f"{name} leads to {refused}. Only public addresses are fetched from, unless "

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
-from connector.errors import PointError
-from connector.store.store import Point, Shape
+from connector.errors import PointError, Superseded
+from connector.store.points import VERSION, is_buried, version_of
+from connector.store.shape import Shape
+from connector.store.store import Point
 
 MAX_POINTS = 512
 MAX_BYTES = 16 * 1024 * 1024  # half of what a Qdrant server takes by default
@@ -18,8 +21,11 @@ MAX_DEPTH = 64
 # A float32 is written to JSON as a double: up to 22 characters, a comma, a space.
 _BYTES_PER_VALUE = 24
 _INT64 = range(-(2**63), 2**63)
+_EXACT_AS_DOUBLE = 2**53
 
 Numbered = tuple[int, Point]
+# Writes one batch of points of one version. Returns, once acknowledged, the ids that a newer run had written before.
+Send: TypeAlias = Callable[[list[Point]], Collection[str]]
 
 
 class BatchRefused(Exception):
@@ -29,30 +35,93 @@ class BatchRefused(Exception):
 def upsert_in_batches(
     points: Sequence[Point],
     shape: Shape,
-    send: Callable[[list[Point]], None],
+    send: Send,
     *,
     max_points: int = MAX_POINTS,
     max_bytes: int = MAX_BYTES,
 ) -> list[PointError | None]:
-    """Send every point that can be sent; return one entry per point: None, or why it was refused.
+    """Send every point that can be sent; return one entry per point: None, or why it was not written.
 
-    `send` writes one batch and returns when it is acknowledged, or raises `BatchRefused`.
-    One bad point among n costs at most 2 log2(n) further calls.
+    `send` may raise `BatchRefused`. One bad point among n costs at most 2 log2(n) further calls.
     """
+    return _in_batches(points, lambda point: check_point(point, shape), send, max_points, max_bytes)
+
+
+def overwrite_in_batches(points: Sequence[Point], send: Send) -> list[PointError | None]:
+    """Send the payloads of points, as `upsert_in_batches` sends whole ones; their vectors are not looked at."""
+    return _in_batches(points, check_payload, send, MAX_POINTS, MAX_BYTES)
+
+
+def chunks(ids: Sequence[str], size: int = 1000) -> Iterator[list[str]]:
+    """Yield ids, as many at a time as are asked for in one call."""
+    for start in range(0, len(ids), size):
+        yield list(ids[start : start + size])
+
+
+def _in_batches(
+    points: Sequence[Point], check: Callable[[Point], int], send: Send, max_points: int, max_bytes: int
+) -> list[PointError | None]:
     outcome: list[PointError | None] = [None] * len(points)
     sizes: dict[int, int] = {}
+    # Within one batch Qdrant may apply points in any order, so of several with one id only one is sent.
+    winners: dict[str, int] = {}
     for position, point in enumerate(points):
         try:
-            sizes[position] = check_point(point, shape)
+            sizes[position] = check(point)
         except PointError as error:
             outcome[position] = error
-    # Within one batch Qdrant may apply points in any order, so of several with one id only the last is sent.
-    last = {points[position].id: position for position in sizes}
-    for batch in _batches(points, sizes, sorted(last.values()), max_points, max_bytes):
-        _settle(batch, send, outcome)
-    for position in sizes:
-        outcome[position] = outcome[last[points[position].id]]
+            continue
+        before = winners.get(point.id)
+        if before is not None and _is_older(point, points[before]):
+            outcome[position] = superseded(point)
+        else:
+            winners[point.id] = position
+    for group in _by_version(points, sorted(winners.values())):
+        for batch in _batches(points, sizes, group, max_points, max_bytes):
+            _settle(batch, send, outcome)
+    for position in sizes.keys() - winners.values():
+        # What was never sent shares the fate of the later one that was.
+        outcome[position] = outcome[position] or outcome[winners[points[position].id]]
     return outcome
+
+
+def held_back(batch: Sequence[Point], found: Mapping[str, Mapping[str, object]]) -> set[str]:
+    """Return the ids of points of one version that, after a guarded write, are gone or a newer run's.
+
+    Args:
+        batch: the points that were to be written.
+        found: what is there now, tombstones included: id -> payload, at least its version and whether it is buried.
+    """
+    version = version_of(batch[0])
+
+    def lost(point: Point) -> bool:
+        payload = found.get(point.id)
+        if payload is None or is_buried(payload):
+            return True
+        there = payload.get(VERSION)
+        return version is not None and isinstance(there, int) and there > version
+
+    return {point.id for point in batch if lost(point)}
+
+
+def superseded(point: Point) -> Superseded:
+    """Say that a point was not written, because a newer one is there, or nothing any more."""
+    return Superseded(
+        f"Point {point.id}: a newer run has written or deleted it meanwhile, and stays. Nothing needs to be done."
+    )
+
+
+def _is_older(point: Point, other: Point) -> bool:
+    ours, theirs = version_of(point), version_of(other)
+    return ours is not None and theirs is not None and ours < theirs
+
+
+def _by_version(points: Sequence[Point], positions: Sequence[int]) -> Iterator[list[int]]:
+    """Positions grouped by their points' versions: a batch has one guard."""
+    groups: dict[int | None, list[int]] = {}
+    for position in positions:
+        groups.setdefault(version_of(points[position]), []).append(position)
+    yield from groups.values()
 
 
 def _batches(
@@ -70,11 +139,9 @@ def _batches(
         yield batch
 
 
-def _settle(
-    batch: list[Numbered], send: Callable[[list[Point]], None], outcome: list[PointError | None]
-) -> None:
+def _settle(batch: list[Numbered], send: Send, outcome: list[PointError | None]) -> None:
     try:
-        send([point for _, point in batch])
+        held_back = send([point for _, point in batch])
     except BatchRefused as refusal:
         if len(batch) == 1:
             position, point = batch[0]
@@ -85,6 +152,11 @@ def _settle(
         middle = len(batch) // 2
         _settle(batch[:middle], send, outcome)
         _settle(batch[middle:], send, outcome)
+        return
+    if held_back:
+        for position, point in batch:
+            if point.id in held_back:
+                outcome[position] = superseded(point)
 
 
 def check_point(point: Point, shape: Shape) -> int:
@@ -96,16 +168,33 @@ def check_point(point: Point, shape: Shape) -> int:
     Raises:
         PointError: the id is no uuid, a vector does not fit, or the payload is not JSON.
     """
-    _check_id(point.id)
+    size = check_payload(point)
     if not point.vectors:
         raise PointError(f"Point {point.id} has no vector. Give it a picture or a description.")
     for name, vector in point.vectors.items():
         _check_vector(point.id, name, vector, shape)
+    return size + len(point.vectors) * (shape.length * _BYTES_PER_VALUE + 32)
+
+
+def check_payload(point: Point) -> int:
+    """Return the size of the point's id and payload as a request body, estimated upwards, in bytes.
+
+    Raises:
+        PointError: the id is no uuid, or the payload is not JSON.
+    """
+    _check_id(point.id)
+    _check_version(point)
     try:
-        size = _json_size(point.payload)
+        return 256 + _json_size(point.payload)
     except (TypeError, ValueError) as error:
         raise PointError(f"Point {point.id}: its payload cannot be stored: {error}.") from error
-    return 64 + size + len(point.vectors) * (shape.length * _BYTES_PER_VALUE + 32)
+
+
+def _check_version(point: Point) -> None:
+    version = point.payload.get(VERSION)
+    # Qdrant compares numbers as doubles: beyond 2**53 a newer version could look equal to an older one.
+    if version is not None and not (type(version) is int and 0 <= version < _EXACT_AS_DOUBLE):
+        raise PointError(f"Point {point.id}: {VERSION} is {version!r:.80}, not a whole number below 2**53.")
 
 
 def _check_id(identity: object) -> None:

@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import urllib.parse
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from qdrant_client import QdrantClient, models
 
-from connector.errors import CollectionMismatch, PointError, StoreUnavailable
-from connector.store.batches import BatchRefused, upsert_in_batches
-from connector.store.retry import Passing, Refused, Retries
-from connector.store.spelling import from_client, to_client, to_filter, to_index
-from connector.store.store import (
-    CollectionSpec,
-    FloatVector,
-    IndexKind,
-    Point,
-    ScoredPoint,
-    Shape,
-    Where,
-    best_first,
-)
-from connector.store.wire import Calls, MemoryCalls, ServerCalls, Throttled, raise_for_status
+from connector.errors import PointError
+from connector.store.batches import chunks
+from connector.store.connection import Connection
+from connector.store.lease import INDEXES as LEASE_INDEXES
+from connector.store.lease import LeaseLock
+from connector.store.lock import Clock, Turn
+from connector.store.points import DELETED, is_buried
+from connector.store.retry import Refused, Retries
+from connector.store.shape import best_first
+from connector.store.spelling import from_client, old_tombstones, to_filter, to_index
+from connector.store.store import CollectionSpec, FloatVector, IndexKind, Point, ScoredPoint, Where
+from connector.store.wire import MemoryCalls, ServerCalls, raise_for_status
+from connector.store.writes import MemoryWrites, Writes
 
 if TYPE_CHECKING:
     from qdrant_client.conversions.common_types import PointId
 
-T = TypeVar("T")
 
-_AT_ONCE = 1000
-_ABOUT_THE_POINTS = {400, 413, 422}
-
-
-def open_memory(collection: str) -> ClientStore:
+def open_memory(collection: str, *, clock: Clock | None = None) -> ClientStore:
     """Open a store in memory, gone when closed: the client's own engine, fine up to some 20,000 points."""
-    client = QdrantClient(":memory:")
-    return ClientStore(client, collection, MemoryCalls(), indexes=False)
+    return store_in_memory(QdrantClient(":memory:"), collection, MemoryCalls(), turn=Turn(clock or Clock()))
+
+
+def store_in_memory(
+    client: QdrantClient,
+    collection: str,
+    calls: MemoryCalls,
+    *,
+    turn: Turn,
+    owned: bool = True,
+) -> ClientStore:
+    """Return the store of one collection of a client in memory, which it closes if it is `owned`."""
+    connection = Connection(client, collection, calls, owned=owned)
+    return ClientStore(connection, MemoryWrites(connection), turn)
 
 
 def open_server(
@@ -48,23 +54,28 @@ def open_server(
     grpc_port: int | None = None,
     timeout: float = 30.0,
     retries: Retries | None = None,
+    clock: Clock | None = None,
 ) -> ClientStore:
     """Open a store on a server; with `grpc_port`, points are sent over gRPC."""
-    seconds = math.ceil(timeout)
-
-    def connect(port: int | None) -> QdrantClient:
-        return QdrantClient(
-            url=url,
-            api_key=api_key,
-            timeout=seconds,
-            prefer_grpc=port is not None,
-            grpc_port=port or 6334,
-            check_compatibility=False,
-            event_hooks={"response": [raise_for_status]},
-        )
-
     calls = ServerCalls(without_credentials(url), timeout, retries or Retries())
-    return ClientStore(connect(None), collection, calls, bulk=connect(grpc_port) if grpc_port else None)
+    client = connect(url, api_key, timeout)
+    bulk = connect(url, api_key, timeout, grpc_port) if grpc_port else None
+    connection = Connection(client, collection, calls, bulk)
+    brief = Connection(client, collection, calls.brief(), owned=False)
+    return ClientStore(connection, Writes(connection), LeaseLock(connection, brief, clock or Clock()))
+
+
+def connect(url: str, api_key: str | None, timeout: float, grpc_port: int | None = None) -> QdrantClient:
+    """Return a client for a server; nothing is sent yet."""
+    return QdrantClient(
+        url=url,
+        api_key=api_key,
+        timeout=math.ceil(timeout),
+        prefer_grpc=grpc_port is not None,
+        grpc_port=grpc_port or 6334,
+        check_compatibility=False,
+        event_hooks={"response": [raise_for_status]},
+    )
 
 
 def without_credentials(url: str) -> str:
@@ -76,91 +87,109 @@ def without_credentials(url: str) -> str:
 class ClientStore:
     """The `Store` of a server, or of memory."""
 
-    def __init__(
-        self,
-        client: QdrantClient,
-        collection: str,
-        calls: Calls,
-        *,
-        bulk: QdrantClient | None = None,
-        indexes: bool = True,
-    ) -> None:
-        self._client = client
-        self._bulk = bulk or client
-        self._collection = collection
-        self._calls = calls
-        self._indexes = indexes
-        self._shape: Shape | None = None
-        self._closed = False
+    def __init__(self, connection: Connection, writes: Writes, lock: Turn | LeaseLock) -> None:
+        self._to = connection
+        self._writes = writes
+        self._lock = lock
 
     def describe(self) -> dict[str, object] | None:
         """Return the collection's metadata, or None; one request."""
-        info = self._info()
+        info = self._to.info()
         return dict(info.config.metadata or {}) if info else None
 
     def create(self, spec: CollectionSpec) -> None:
         """Make the collection, or add the payload indexes and metadata that the one there lacks."""
-        info = self._info()
+        info = self._to.info()
         if info is None:
             self._make(spec)
-            info = self._info()
+            info = self._to.info()
         if info is None:
-            raise self._missing()
-        shape = self._read_shape(info)
-        shape.check_spec(spec)
-        self._shape = shape
-        if self._indexes:
-            for key, kind in spec.indexes.items():
+            raise self._to.missing()
+        self._to.shape(info).check_spec(spec)
+        if isinstance(self._lock, LeaseLock):  # in memory payload indexes have no effect
+            indexes: dict[str, IndexKind] = {**spec.indexes, **LEASE_INDEXES}
+            for key, kind in indexes.items():
                 if key not in info.payload_schema:
                     self._add_index(key, kind)
         metadata = info.config.metadata or {}
         if {**metadata, **spec.metadata} != metadata:
-            self._ask(lambda: self._client.update_collection(self._collection, metadata=dict(spec.metadata)))
+            self.renew(spec.metadata)
+        self._lock.made()
+
+    def renew(self, metadata: Mapping[str, object]) -> None:
+        """Merge into the collection's metadata; Qdrant itself merges, in one step."""
+        name = self._to.real_name()
+        self._to.ask(lambda: self._to.client.update_collection(name, metadata=dict(metadata)))
+
+    def lock(self, holder: str, *, wait: float = 0.0) -> contextlib.AbstractContextManager[None]:
+        """Be the collection's one writer: in memory among threads, on a server by a lease that expires."""
+        self._to.check_open()
+        return self._lock.held(f"Collection {self._to.collection!r}", holder, wait)
 
     def upsert(self, points: Sequence[Point]) -> list[PointError | None]:
         """Write whole points; acknowledged ones are applied and can be found."""
+        self._lock.check()
+        return self._writes.upsert(points)
 
-        def send(batch: list[Point]) -> None:
-            structs = [to_client(point) for point in batch]
-            try:
-                self._settled(lambda: self._bulk.upsert(self._collection, structs, wait=True))
-            except Refused as error:
-                if error.status in _ABOUT_THE_POINTS:
-                    raise BatchRefused(str(error)) from error
-                raise self._refusal(error) from error
-            except Throttled as error:
-                # A write larger than the server's whole allowance is refused for ever; halves may pass.
-                if len(batch) == 1:
-                    raise
-                raise BatchRefused("too much at once") from error
+    def overwrite(self, points: Sequence[Point]) -> list[PointError | None]:
+        """Replace payloads; vectors stay."""
+        self._lock.check()
+        return self._writes.overwrite(points)
 
-        return upsert_in_batches(points, self._known_shape(), send)
+    def bury(self, ids: Sequence[str], *, schema: str, version: int) -> None:
+        """Put tombstones in the place of points, unless a newer run wrote them."""
+        self._lock.check()
+        self._writes.bury(ids, schema=schema, version=version)
 
-    def get(self, ids: Sequence[str], *, vectors: bool = False) -> dict[str, Point]:
+    def purge(self, before: int) -> int:
+        """Delete the tombstones of runs before this version; return how many there were."""
+        self._lock.check()
+        old = old_tombstones(before)
+        count = self._to.ask(
+            lambda: self._to.client.count(self._to.collection, count_filter=old, exact=True)
+        ).count
+        if count:
+            self._delete(models.FilterSelector(filter=old))
+        return count
+
+    def get(
+        self,
+        ids: Sequence[str],
+        *,
+        vectors: bool = False,
+        keys: Sequence[str] | None = None,
+        tombstones: bool = False,
+    ) -> dict[str, Point]:
         """Return the points that exist, by id."""
         found: dict[str, Point] = {}
-        for some in _chunks(ids):
-            records = self._ask(
-                lambda some=some: self._client.retrieve(  # type: ignore[misc]  # the default binds the loop's value
-                    self._collection, some, with_payload=True, with_vectors=vectors
+        payload = True if keys is None else [*keys, DELETED]
+        for some in chunks(ids):
+            records = self._to.ask(
+                lambda some=some: self._to.client.retrieve(  # type: ignore[misc]  # the default binds the loop's value
+                    self._to.collection, some, with_payload=payload, with_vectors=vectors
                 )
             )
-            found.update((str(record.id), from_client(record)) for record in records)
+            points = map(from_client, records)
+            found.update((point.id, point) for point in points if tombstones or not is_buried(point.payload))
         return found
 
     def delete(self, ids: Sequence[str]) -> None:
         """Delete points by id."""
-        for some in _chunks(ids):
+        self._lock.check()
+        for some in chunks(ids):
             self._delete(models.PointIdsList(points=list(some)))
 
     def delete_where(self, where: Where) -> None:
         """Delete the points that `where` means."""
-        self._delete(models.FilterSelector(filter=to_filter(where) or models.Filter()))
+        self._lock.check()
+        self._delete(models.FilterSelector(filter=to_filter(where)))
 
     def count(self, where: Where | None = None) -> int:
         """Count points, exactly."""
         filter_ = to_filter(where)
-        return self._ask(lambda: self._client.count(self._collection, count_filter=filter_, exact=True)).count
+        return self._to.ask(
+            lambda: self._to.client.count(self._to.collection, count_filter=filter_, exact=True)
+        ).count
 
     def query(
         self,
@@ -174,11 +203,11 @@ class ClientStore:
         with_vectors: bool = False,
     ) -> list[ScoredPoint]:
         """Return the points nearest to `vector`, best first."""
-        self._known_shape().check_query(vector, using)
+        self._to.shape().check_query(vector, using)
         filter_ = to_filter(where)
-        found = self._ask(
-            lambda: self._client.query_points(
-                self._collection,
+        found = self._to.ask(
+            lambda: self._to.client.query_points(
+                self._to.collection,
                 query=vector.tolist(),
                 using=using,
                 query_filter=filter_,
@@ -191,31 +220,35 @@ class ClientStore:
         return best_first([ScoredPoint(from_client(hit), hit.score) for hit in found.points], min_score)
 
     def scan(
-        self, where: Where | None = None, *, vectors: bool = False, batch: int = 1000
+        self,
+        where: Where | None = None,
+        *,
+        vectors: bool = False,
+        keys: Sequence[str] | None = None,
+        batch: int = 1000,
     ) -> Iterator[Point]:
         """Yield points in the order of their ids."""
         filter_ = to_filter(where)
+        payload = True if keys is None else list(keys)
         offset: PointId | None = None
         while True:
-            records, offset = self._page(filter_, offset, batch, vectors)
+            records, offset = self._page(filter_, offset, batch, payload, vectors)
             yield from map(from_client, records)
             if offset is None:
                 return
 
     def flush(self) -> None:
         """Nothing to do: a server acknowledges what its own log holds."""
-        self._check_open()
+        self._to.check_open()
 
     def optimize(self) -> None:
         """Nothing to do: a server optimizes by itself."""
-        self._check_open()
+        self._to.check_open()
 
     def close(self) -> None:
-        """Close the connections; what was in memory is gone."""
-        self._closed = True
-        self._client.close()
-        if self._bulk is not self._client:
-            self._bulk.close()
+        """Close the connections, and give a lock back; what was in memory is gone."""
+        self._lock.close()
+        self._to.close()
 
     def _make(self, spec: CollectionSpec) -> None:
         vectors = {
@@ -223,113 +256,43 @@ class ClientStore:
             for name in spec.vectors
         }
         try:
-            self._calls(
-                lambda: self._client.create_collection(
-                    self._collection, vectors_config=vectors, metadata=dict(spec.metadata)
+            self._to.calls(
+                lambda: self._to.client.create_collection(
+                    self._to.collection, vectors_config=vectors, metadata=dict(spec.metadata)
                 )
             )
         except Refused as error:
             # A first try that was applied but not answered, or another process, may have made it meanwhile.
-            if self._info() is None:
-                raise self._refusal(error) from error
+            if self._to.info() is None:
+                raise self._to.refusal(error) from error
 
     def _add_index(self, key: str, kind: IndexKind) -> None:
-        self._settled_or_raise(
-            lambda: self._client.create_payload_index(
-                self._collection, key, field_schema=to_index(kind), wait=True
+        self._to.write_or_raise(
+            lambda: self._to.client.create_payload_index(
+                self._to.collection, key, field_schema=to_index(kind), wait=True
             )
         )
 
     def _delete(self, selector: models.PointsSelector) -> None:
-        self._settled_or_raise(
-            lambda: self._client.delete(self._collection, points_selector=selector, wait=True)
+        self._to.write_or_raise(
+            lambda: self._to.client.delete(self._to.collection, points_selector=selector, wait=True)
         )
 
     def _page(
-        self, filter_: models.Filter | None, offset: PointId | None, limit: int, vectors: bool
+        self,
+        filter_: models.Filter,
+        offset: PointId | None,
+        limit: int,
+        payload: bool | list[str],
+        vectors: bool,
     ) -> tuple[list[models.Record], PointId | None]:
-        return self._ask(
-            lambda: self._client.scroll(
-                self._collection,
+        return self._to.ask(
+            lambda: self._to.client.scroll(
+                self._to.collection,
                 scroll_filter=filter_,
                 offset=offset,
                 limit=limit,
-                with_payload=True,
+                with_payload=payload,
                 with_vectors=vectors,
             )
         )
-
-    def _info(self) -> models.CollectionInfo | None:
-        self._check_open()
-        try:
-            return self._calls(lambda: self._client.get_collection(self._collection))
-        except Refused as error:
-            if error.status == 404:
-                return None
-            raise self._refusal(error) from error
-
-    def _known_shape(self) -> Shape:
-        if self._shape is None:
-            info = self._info()
-            if info is None:
-                raise self._missing()
-            self._shape = self._read_shape(info)
-        return self._shape
-
-    def _read_shape(self, info: models.CollectionInfo) -> Shape:
-        vectors = info.config.params.vectors
-        lengths = {params.size for params in vectors.values()} if isinstance(vectors, dict) else set()
-        if not isinstance(vectors, dict) or len(lengths) != 1:
-            raise CollectionMismatch(
-                f"Collection {self._collection!r} at {self._calls.place} was not made by this package: "
-                "its vectors have no names, or not one length. Use another collection name."
-            )
-        return Shape(lengths.pop(), tuple(vectors))
-
-    def _settled_or_raise(self, write: Callable[[], models.UpdateResult]) -> None:
-        try:
-            self._settled(write)
-        except Refused as error:
-            raise self._refusal(error) from error
-
-    def _settled(self, write: Callable[[], models.UpdateResult]) -> None:
-        """Make a write and return when it is applied, not only saved."""
-
-        def call() -> None:
-            result = write()
-            if result.status != models.UpdateStatus.COMPLETED:
-                raise Passing(f"the write was saved but not applied ({result.status.value})")
-
-        self._check_open()
-        self._calls(call)
-
-    def _ask(self, call: Callable[[], T]) -> T:
-        self._check_open()
-        try:
-            return self._calls(call)
-        except Refused as error:
-            raise self._refusal(error) from error
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreUnavailable(f"The store at {self._calls.place} was closed. Open it again to go on.")
-
-    def _missing(self) -> StoreUnavailable:
-        return StoreUnavailable(
-            f"There is no collection {self._collection!r} at {self._calls.place}. Ingest something first."
-        )
-
-    def _refusal(self, error: Refused) -> StoreUnavailable:
-        if error.status in (401, 403):
-            return StoreUnavailable(
-                f"Qdrant at {self._calls.place} does not let us in ({error}). "
-                "Pass a valid api_key, or set QDRANT_API_KEY."
-            )
-        if error.status == 404:
-            return self._missing()
-        return StoreUnavailable(f"Qdrant at {self._calls.place} refused the request: {error}.")
-
-
-def _chunks(ids: Sequence[str]) -> Iterator[list[str]]:
-    for start in range(0, len(ids), _AT_ONCE):
-        yield list(ids[start : start + _AT_ONCE])

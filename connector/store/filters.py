@@ -8,6 +8,8 @@ Every operator is written so that all engines agree with `Condition.matches`:
     matches                  all words occur, in any order and case; needs no text index, is faster with one
     is_none                  the key is absent, and not listed in `_present`
 
+Tombstones and the lease of a lock are marked `_deleted`, and no filter made of a `Where` lets them through.
+
 A Qdrant server before 1.20 takes `matches` on a key without a text index for "contains the characters".
 """
 
@@ -22,7 +24,7 @@ from collections.abc import Callable, Sequence
 
 from connector.errors import ConditionError
 from connector.schema.nodes import And, Compare, Condition, Contains, In, IsNone, Matches, Not, Or
-from connector.store.points import PRESENT, SCHEMA
+from connector.store.points import DELETED, PRESENT, SCHEMA, VERSION
 from connector.store.store import Where
 
 _BOUNDS = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
@@ -41,24 +43,49 @@ class Spelling:
     text: Callable[..., object]
     numbers: Callable[..., object]
     moments: Callable[..., object]
+    ids: Callable[[Sequence[str]], object]
     boolean: Callable[[bool], object] = bool
 
 
-def compile_where(where: Where | None, spelling: Spelling) -> object | None:
-    """Return the engine's filter for `where`, or None when every point is meant.
+def compile_where(where: Where | None, spelling: Spelling) -> object:
+    """Return the engine's filter for `where`; None means every record, and tombstones are none.
 
     Raises:
         ConditionError: Qdrant cannot answer the condition exactly.
     """
-    if where is None:
-        return None
     walk = _Walk(spelling)
     parts = []
-    if where.schemas:
+    if where is not None and where.schemas:
         parts.append(walk.one_of(SCHEMA, where.schemas))
-    if where.condition is not None:
+    if where is not None and where.condition is not None:
         parts.append(walk.condition(where.condition))
-    return spelling.filter(must=parts) if parts else None
+    hidden = [_buried(spelling)]
+    return spelling.filter(must=parts, must_not=hidden) if parts else spelling.filter(must_not=hidden)
+
+
+def not_newer(version: int, spelling: Spelling) -> object:
+    """Return the filter for points that a run of this version may write over."""
+    return spelling.filter(must_not=[_newer(version, spelling)])
+
+
+def record_not_newer(identity: str, version: int | None, spelling: Spelling) -> object:
+    """Return the filter for one record that is there and that a run of this version may change."""
+    newer = [] if version is None else [_newer(version, spelling)]
+    return spelling.filter(must=[spelling.ids([identity])], must_not=[_buried(spelling), *newer])
+
+
+def tombstones_before(version: int, spelling: Spelling) -> object:
+    """Return the filter for tombstones of runs before this version; a lease has no version and is not meant."""
+    older = spelling.field(key=VERSION, range=spelling.numbers(lt=float(version)))
+    return spelling.filter(must=[_buried(spelling), older])
+
+
+def _newer(version: int, spelling: Spelling) -> object:
+    return spelling.field(key=VERSION, range=spelling.numbers(gt=float(version)))
+
+
+def _buried(spelling: Spelling) -> object:
+    return spelling.field(key=DELETED, match=spelling.value(value=spelling.boolean(True)))
 
 
 class _Walk:

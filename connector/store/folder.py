@@ -1,7 +1,8 @@
-"""A collection's own file beside its shard: `collection.json`, written whole or not at all."""
+"""The small files of a folder: `collection.json`, `writer.json`, aliases; each written whole or not at all."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,9 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from connector.errors import StoreUnavailable
-from connector.store.store import CollectionSpec, Shape
+from connector.store.shape import Shape
+from connector.store.store import CollectionSpec
 
 FILE = "collection.json"
+WRITER = "writer.json"
 FORMAT = 1
 
 # The engine writes through memory maps and preallocates: on a full disk the system kills the process (SIGBUS)
@@ -63,13 +66,73 @@ def write_spec(path: Path, spec: CollectionSpec) -> None:
         "indexes": dict(spec.indexes),
         "metadata": dict(spec.metadata),
     }
-    fresh = path / f"{FILE}.new"
-    with fresh.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2, ensure_ascii=True)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path / FILE)
-    sync_folder(path)
+    _write(path / FILE, json.dumps(content, indent=2, ensure_ascii=True))
+
+
+def read_pointer(folder: Path, alias: str) -> str | None:
+    """Return the collection that an alias in `folder` points to, or None when it is no alias.
+
+    Raises:
+        StoreUnavailable: the alias is there and cannot be read.
+    """
+    file = _pointer(folder, alias)
+    try:
+        return file.read_text(encoding="utf-8").strip() or None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise StoreUnavailable(f"{file} cannot be read: {error}. Check its permissions.") from error
+
+
+def write_pointer(folder: Path, alias: str, collection: str) -> None:
+    """Make an alias point to a collection, so that after a crash it points to the old one or to the new one."""
+    _write(_pointer(folder, alias), collection)
+
+
+def pointers(folder: Path) -> dict[str, str]:
+    """Return all aliases of a folder: name -> collection."""
+    found: dict[str, str] = {}
+    for file in sorted(folder.glob(".*.alias")):
+        name = file.name.removeprefix(".").removesuffix(".alias")
+        if target := read_pointer(folder, name):
+            found[name] = target
+    return found
+
+
+def _pointer(folder: Path, alias: str) -> Path:
+    # No collection's name starts with a dot.
+    return folder / f".{alias}.alias"
+
+
+def read_writer(path: Path) -> tuple[str, float] | None:
+    """Return who said to hold the lock, and since when (seconds since 1970); None where nobody did."""
+    try:
+        content = json.loads((path / WRITER).read_bytes())
+        return str(content["holder"]), float(content["since"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # only ever for a message
+
+
+def write_writer(path: Path, holder: str, since: float) -> None:
+    """Write down who holds the lock. The lock itself is the engine's."""
+    _write(path / WRITER, json.dumps({"holder": holder, "since": since}))
+
+
+def remove_writer(path: Path) -> None:
+    """Say no longer that somebody holds the lock."""
+    # What cannot be removed only makes a message less exact.
+    with contextlib.suppress(OSError):
+        (path / WRITER).unlink(missing_ok=True)
+
+
+def _write(file: Path, content: str) -> None:
+    fresh = file.with_name(f"{file.name}.new")
+    with fresh.open("w", encoding="utf-8") as opened:
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())
+    fresh.replace(file)
+    sync_folder(file.parent)
 
 
 def check_space(folder: Path) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import enum
 import hashlib
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
+
+import pydantic_core
 
 from connector.schema.fields import Blob, SchemaField, Text
 from connector.schema.schema import Schema, definition_of, from_payload, to_payload
@@ -57,7 +58,16 @@ def point_id(schema_name: str, key: object) -> str:
         raise TypeError(f"A record's key is an int, a str or a UUID, not {type(key).__qualname__}.")
     kind = next(kind.__name__ for kind in (int, str, uuid.UUID) if isinstance(key, kind))
     text = key.value if isinstance(key, enum.Enum) else key
-    return str(uuid.uuid5(_NAMESPACE, json.dumps([schema_name, kind, str(text)])))
+    return _uuid5(json.dumps([schema_name, kind, str(text)]))
+
+
+def _uuid5(name: str) -> str:
+    """`str(uuid.uuid5(_NAMESPACE, name))`, without the objects in between: ids are made for every row of every run."""
+    digest = bytearray(hashlib.sha1(_NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def digest_text(text: str) -> str:
@@ -67,16 +77,20 @@ def digest_text(text: str) -> str:
 
 def digest_payload(payload: Mapping[str, object]) -> str:
     """Return the digest of JSON-able values; the order of keys does not count, their values' types do."""
-    return digest_text(json.dumps(payload, sort_keys=True, separators=(",", ":")))
+    ordered = dict(sorted(payload.items()))
+    return hashlib.blake2b(pydantic_core.to_json(ordered), digest_size=16).hexdigest()
 
 
-@dataclasses.dataclass(frozen=True)
-class Digests:
+class Digests(NamedTuple):
     """What a point was made of: of its picture, its description, and its other stored values."""
 
     picture: str | None
     text: str | None
     payload: str | None
+
+    def with_picture(self, digest: str | None) -> Digests:
+        """The same, of this picture."""
+        return Digests(digest, self.text, self.payload)
 
 
 def stored_values(record: Schema, references: Mapping[str, str | None] | None = None) -> dict[str, object]:
@@ -155,6 +169,22 @@ def digests(point: Point) -> Digests:
     return Digests(_text(point, PICTURE), _text(point, DESCRIPTION), _text(point, PAYLOAD))
 
 
+def version_of(point: Point) -> int | None:
+    """Return the number of the run that wrote the point, where it says so."""
+    value = point.payload.get(VERSION)
+    return value if isinstance(value, int) else None
+
+
+def tombstone(identity: str, schema: str, version: int) -> Point:
+    """Build what stands in a deleted record's place, so that no older run brings it back."""
+    return Point(identity, {}, {SCHEMA: schema, VERSION: version, DELETED: True})
+
+
+def is_buried(payload: Mapping[str, object]) -> bool:
+    """Whether this is the payload of a tombstone, or of a lock's lease: no record's."""
+    return payload.get(DELETED) is True
+
+
 def _text(point: Point, key: str) -> str | None:
     value = point.payload.get(key)
     return value if isinstance(value, str) else None
@@ -176,7 +206,12 @@ def payload_indexes(schemas: Iterable[type[Schema]]) -> dict[str, IndexKind]:
         for name, field in definition_of(schema).all.items():
             if kind := _index_kind(field):
                 kinds.setdefault(name, set()).add(kind)
-    indexes: dict[str, IndexKind] = {SCHEMA: "keyword", PRESENT: "keyword"}
+    indexes: dict[str, IndexKind] = {
+        SCHEMA: "keyword",
+        PRESENT: "keyword",
+        VERSION: "integer",
+        DELETED: "bool",
+    }
     for name, found in kinds.items():
         if len(found) == 1:
             indexes[name] = found.pop()

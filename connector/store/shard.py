@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -11,8 +12,14 @@ import qdrant_edge as engine
 
 from connector.errors import StoreLocked, StoreUnavailable
 from connector.store.batches import BatchRefused
-from connector.store.filters import Spelling, compile_where
-from connector.store.points import rfc3339
+from connector.store.filters import (
+    Spelling,
+    compile_where,
+    not_newer,
+    record_not_newer,
+    tombstones_before,
+)
+from connector.store.points import rfc3339, version_of
 from connector.store.store import CollectionSpec, IndexKind, Point, Where
 
 _KINDS = {
@@ -41,6 +48,7 @@ _SPELLING = Spelling(
     text=engine.MatchText,
     numbers=engine.RangeFloat,
     moments=lambda **bounds: engine.RangeDateTime(**{name: rfc3339(bound) for name, bound in bounds.items()}),
+    ids=lambda ids: engine.HasIdCondition(set(ids)),
     # The engine takes Python's True for the number 1; numpy's it knows as a truth value.
     boolean=np.bool_,
 )
@@ -72,25 +80,34 @@ def _index(kind: IndexKind) -> engine.PayloadSchemaType | engine.TextIndexParams
     return engine.TextIndexParams(tokenizer=engine.TokenizerType.Word, lowercase=True, min_token_len=1)
 
 
-def to_filter(where: Where | None) -> engine.Filter | None:
+def to_filter(where: Where | None) -> engine.Filter:
     """Return `where` in the engine's words."""
-    return cast("engine.Filter | None", compile_where(where, _SPELLING))
+    return cast("engine.Filter", compile_where(where, _SPELLING))
+
+
+def old_tombstones(before: int) -> engine.Filter:
+    """Return the filter for tombstones of runs before this version."""
+    return cast("engine.Filter", tombstones_before(before, _SPELLING))
 
 
 def from_engine(record: engine.Record | engine.ScoredPoint) -> Point:
     """Return a point as the engine gave it."""
-    vectors = record.vector if isinstance(record.vector, dict) else {}
+    vectors = record.vector
+    if not isinstance(vectors, dict):
+        return Point(str(record.id), {}, record.payload or {})
     arrays = {name: np.asarray(values, dtype=np.float32) for name, values in vectors.items()}
     return Point(str(record.id), arrays, record.payload or {})
 
 
 def write(shard: engine.EdgeShard, batch: list[Point]) -> None:
-    """Upsert a batch.
+    """Upsert a batch of one version; points that a newer run wrote stay as they are.
 
     Raises:
         BatchRefused: something in it is not to the engine's liking; part of it may have been applied.
     """
-    try:
+    version = version_of(batch[0])
+    guard = None if version is None else cast("engine.Filter", not_newer(version, _SPELLING))
+    with _about_the_points():
         # The stub knows lists only; the engine takes arrays, and faster.
         points = [
             engine.Point(
@@ -98,7 +115,26 @@ def write(shard: engine.EdgeShard, batch: list[Point]) -> None:
             )
             for point in batch
         ]
-        shard.update(engine.UpdateOperation.upsert_points(points))
+        shard.update(engine.UpdateOperation.upsert_points(points, condition=guard))
+
+
+def write_payloads(shard: engine.EdgeShard, batch: list[Point]) -> None:
+    """Replace the payloads of those of these points that are there, and that no newer run wrote.
+
+    Raises:
+        BatchRefused: something in it is not to the engine's liking; part of it may have been applied.
+    """
+    with _about_the_points():
+        for point in batch:
+            here = cast("engine.Filter", record_not_newer(point.id, version_of(point), _SPELLING))
+            payload = dict(point.payload)
+            shard.update(engine.UpdateOperation.overwrite_payload_by_filter(here, payload))
+
+
+@contextlib.contextmanager
+def _about_the_points() -> Iterator[None]:
+    try:
+        yield
     # A border: the engine raises bare exceptions and tells them apart by their words only.
     except Exception as error:
         if isinstance(error, (TypeError, ValueError)) or str(error).startswith(_ABOUT_THE_POINTS):

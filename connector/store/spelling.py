@@ -7,7 +7,13 @@ from typing import cast
 import numpy as np
 from qdrant_client import models
 
-from connector.store.filters import Spelling, compile_where
+from connector.store.filters import (
+    Spelling,
+    compile_where,
+    not_newer,
+    record_not_newer,
+    tombstones_before,
+)
 from connector.store.store import IndexKind, Point, Where
 
 _SPELLING = Spelling(
@@ -18,12 +24,28 @@ _SPELLING = Spelling(
     text=models.MatchText,
     numbers=models.Range,
     moments=models.DatetimeRange,
+    ids=lambda ids: models.HasIdCondition(has_id=list(ids)),
 )
 
 
-def to_filter(where: Where | None) -> models.Filter | None:
+def to_filter(where: Where | None) -> models.Filter:
     """Return `where` in the client's words."""
-    return cast("models.Filter | None", compile_where(where, _SPELLING))
+    return cast("models.Filter", compile_where(where, _SPELLING))
+
+
+def only_not_newer(version: int | None) -> models.Filter | None:
+    """Return the condition of a write of this version: no newer point is there."""
+    return None if version is None else cast("models.Filter", not_newer(version, _SPELLING))
+
+
+def record_to_change(identity: str, version: int | None) -> models.Filter:
+    """Return the filter for one record that is there and that a run of this version may change."""
+    return cast("models.Filter", record_not_newer(identity, version, _SPELLING))
+
+
+def old_tombstones(before: int) -> models.Filter:
+    """Return the filter for tombstones of runs before this version."""
+    return cast("models.Filter", tombstones_before(before, _SPELLING))
 
 
 def to_index(kind: IndexKind) -> models.PayloadSchemaType | models.TextIndexParams:

@@ -1,4 +1,4 @@
-"""The store's protocol: about a dozen calls on one Qdrant collection, and the values that cross it."""
+"""The store's protocol: some fifteen calls on one Qdrant collection, and the values that cross it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import dataclasses
 import re
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from connector.errors import CollectionMismatch, DataError, PointError
+from connector.errors import DataError, PointError
 
 if TYPE_CHECKING:
     from connector.schema.nodes import Condition
+    from connector.store.lock import Clock
     from connector.store.retry import Retries
 
 IndexKind: TypeAlias = Literal["keyword", "integer", "float", "bool", "datetime", "uuid", "text"]
@@ -69,47 +71,15 @@ class Where:
     condition: Condition | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Shape:
-    """The vectors a collection holds: their names and their one length."""
-
-    length: int
-    vectors: tuple[str, ...]
-
-    def check_query(self, vector: FloatVector, using: str) -> None:
-        """Refuse a query vector that no stored vector could be compared with.
-
-        Raises:
-            CollectionMismatch: the collection has no vector of this name or length.
-            DataError: the vector holds NaN or infinity.
-        """
-        if using not in self.vectors:
-            raise CollectionMismatch(
-                f"The collection has no vector named {using!r}. It has: {', '.join(self.vectors)}."
-            )
-        if vector.shape != (self.length,):
-            raise CollectionMismatch(
-                f"The query has shape {vector.shape}, the collection's vectors have shape ({self.length},). "
-                "Use the model that made the collection, or another collection."
-            )
-        if not np.isfinite(vector).all():
-            raise DataError("The query vector holds NaN or infinity. Check what it was made of.")
-
-    def check_spec(self, spec: CollectionSpec) -> None:
-        """Raise `CollectionMismatch` unless `spec` describes the same vectors."""
-        if spec.length != self.length or set(spec.vectors) != set(self.vectors):
-            raise CollectionMismatch(
-                f"Collection {spec.name!r} holds vectors {', '.join(sorted(self.vectors))} of {self.length} "
-                f"values; asked for were {', '.join(sorted(spec.vectors))} of {spec.length}. "
-                "Use another collection, or remove this one and ingest again."
-            )
-
-
 class Store(Protocol):
     """One collection in Qdrant, wherever Qdrant is. Every call may raise `StoreUnavailable`; nothing is lost.
 
     Calls may come from several threads. A folder's store belongs to the process that opened it (`StoreLocked`
     for others) and must not be used after a fork.
+
+    A point may say which run wrote it, by a whole number under the payload key `_version`. No call with points of
+    an older version changes it then, whatever the order of arrival. A record deleted by a run leaves a tombstone
+    of its version; tombstones are invisible to all calls that do not say otherwise.
     """
 
     def describe(self) -> dict[str, object] | None:
@@ -126,16 +96,54 @@ class Store(Protocol):
         """
         ...
 
-    def upsert(self, points: Sequence[Point]) -> list[PointError | None]:
-        """Write whole points; later ones win over earlier ones of the same id.
+    def renew(self, metadata: Mapping[str, object]) -> None:
+        """Merge into the metadata of the collection that is there; keys not named keep their values."""
+        ...
 
-        Returns one entry per point, in order: None where Qdrant acknowledged it, or why it was refused.
-        A refused point never holds its neighbours back.
+    def lock(self, holder: str, *, wait: float = 0.0) -> AbstractContextManager[None]:
+        """Be the collection's one writer within the block; who holds it is what others are told.
+
+        A process that dies gives its lock up: in a folder at once, on a server within a minute. There may be no
+        collection yet; the lock is then complete as soon as `create` made it.
+
+        Raises:
+            StoreLocked: somebody else held it for longer than `wait` seconds (also out of calls within the block,
+                when this process was stopped for so long that another one took over).
         """
         ...
 
-    def get(self, ids: Sequence[str], *, vectors: bool = False) -> dict[str, Point]:
-        """Return the points that exist, by id."""
+    def upsert(self, points: Sequence[Point]) -> list[PointError | None]:
+        """Write whole points; later ones win over earlier ones of the same id, newer versions over older ones.
+
+        Returns one entry per point, in order: None where Qdrant acknowledged it, or why it was not written;
+        `Superseded` where a newer version is there. A refused point never holds its neighbours back.
+        """
+        ...
+
+    def overwrite(self, points: Sequence[Point]) -> list[PointError | None]:
+        """Replace the payload of points that exist; the vectors that are there stay, the points' own are not used.
+
+        Returns as `upsert` does; a point that is not there, or not any more, is `Superseded`.
+        """
+        ...
+
+    def bury(self, ids: Sequence[str], *, schema: str, version: int) -> None:
+        """Delete records for good: put a tombstone of this version in the place of each that is not newer."""
+        ...
+
+    def purge(self, before: int) -> int:
+        """Delete the tombstones of versions before this one; return how many there were."""
+        ...
+
+    def get(
+        self,
+        ids: Sequence[str],
+        *,
+        vectors: bool = False,
+        keys: Sequence[str] | None = None,
+        tombstones: bool = False,
+    ) -> dict[str, Point]:
+        """Return the points that exist, by id; with `keys`, no more of their payloads than these."""
         ...
 
     def delete(self, ids: Sequence[str]) -> None:
@@ -169,9 +177,14 @@ class Store(Protocol):
         ...
 
     def scan(
-        self, where: Where | None = None, *, vectors: bool = False, batch: int = 1000
+        self,
+        where: Where | None = None,
+        *,
+        vectors: bool = False,
+        keys: Sequence[str] | None = None,
+        batch: int = 1000,
     ) -> Iterator[Point]:
-        """Yield points in the order of their ids, `batch` held at a time."""
+        """Yield points in the order of their ids, `batch` held at a time; `keys` as in `get`."""
         ...
 
     def flush(self) -> None:
@@ -196,49 +209,59 @@ def open_store(
     grpc_port: int = 6334,
     timeout: float = 30.0,
     retries: Retries | None = None,
+    clock: Clock | None = None,
 ) -> Store:
     """Open a collection; nothing is created and no server is called yet.
 
     `location` is a folder (`"./shop.qdrant"`), `":memory:"`, or a server (`"https://qdrant.example:6333"`).
     `prefer_grpc` sends points over gRPC (port `grpc_port`), everything else over REST.
     `timeout` is how many seconds one request to a server may take, `retries` how often it is tried.
+    `clock` is what locks go by. Where `collection` is an alias, what it points to is opened.
 
     Raises:
         DataError: the collection's name or the location cannot work.
     """
     check_name(collection)
-    text = str(location)
-    scheme = urllib.parse.urlsplit(text).scheme.lower() if "://" in text else ""
-    if scheme in ("http", "https"):
+    kind = kind_of(location)
+    if kind == "server":
         from connector.store.client import open_server
 
         return open_server(
-            text,
+            str(location),
             collection,
             api_key=api_key,
             grpc_port=grpc_port if prefer_grpc else None,
             timeout=timeout,
             retries=retries,
+            clock=clock,
         )
-    if text == ":memory:":
+    if kind == "memory":
         from connector.store.client import open_memory
 
-        return open_memory(collection)
+        return open_memory(collection, clock=clock)
+    from connector.store.edge import EdgeStore
+
+    return EdgeStore(Path(location), collection, clock)
+
+
+def kind_of(location: str | Path) -> Literal["folder", "memory", "server"]:
+    """Return where a location leads.
+
+    Raises:
+        DataError: it leads nowhere.
+    """
+    text = str(location)
+    scheme = urllib.parse.urlsplit(text).scheme.lower() if "://" in text else ""
+    if scheme in ("http", "https"):
+        return "server"
+    if text == ":memory:":
+        return "memory"
     if scheme or not text:
         raise DataError(
             f"Qdrant cannot be opened at {text!r}. Use a folder ('./shop.qdrant'), ':memory:', "
             "or a server ('https://qdrant.example:6333')."
         )
-    from connector.store.edge import EdgeStore
-
-    return EdgeStore(Path(location), collection)
-
-
-def best_first(hits: list[ScoredPoint], min_score: float | None) -> list[ScoredPoint]:
-    """Order hits by score, equal ones by id, and drop those below `min_score`."""
-    # Engines disagree on whether a hit at the threshold itself counts, so the threshold is applied here.
-    kept = hits if min_score is None else [hit for hit in hits if hit.score >= min_score]
-    return sorted(kept, key=lambda hit: (-hit.score, hit.point.id))
+    return "folder"
 
 
 def check_name(collection: str) -> None:

@@ -83,6 +83,10 @@ class ServerCalls:
                 f"{error}. Check that it runs and can be reached; nothing is lost; run it again."
             ) from error
 
+    def brief(self) -> ServerCalls:
+        """Return calls to the same server that give up soon."""
+        return ServerCalls(self.place, min(self._timeout, 10.0), Retries(attempts=1))
+
 
 class MemoryCalls:
     """Calls to the client's own in-memory engine, which is not made for threads: one at a time."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.benchmarks import process
 from tests.benchmarks.ingest import compare
+from tests.benchmarks.recheck import recheck
 from tests.benchmarks.store import stores
 
 Rows = list[dict[str, object]]
@@ -85,6 +86,7 @@ PARTS: dict[str, Callable[[Path], Rows]] = {
     "startup": startup,
     "memory": memory,
     "store": stores,
+    "recheck": recheck,
     "ingest": ingest,
 }
 

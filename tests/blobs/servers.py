@@ -94,6 +94,17 @@ def redirect(location: str, code: int = 302) -> Answer:
     return status(code, location=location)
 
 
+def unless_same(data: bytes, **validators: str) -> Answer:
+    """A server that honours conditions: 304 where one it is asked with is among `validators`, else the body."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        asked = (handler.headers["If-None-Match"], handler.headers["If-Modified-Since"])
+        same = any(value in validators.values() for value in asked if value)
+        (status(304, b"", **validators) if same else body(data, "image/jpeg", **validators))(handler)
+
+    return answer
+
+
 def raw(data: bytes) -> Answer:
     """These bytes, then the end of the connection."""
 

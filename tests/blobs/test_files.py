@@ -28,7 +28,9 @@ def tree(tmp_path: Path) -> Path:
 
 
 def read(tree: Path, path: str, policy: BlobPolicy | None = None) -> bytes:
-    return Files(policy or BlobPolicy(), tree / "base").read(path, f"'{path}'")
+    read = Files(policy or BlobPolicy(), tree / "base").read(path, f"'{path}'")
+    assert read is not None
+    return read[0]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,9 @@ def test_the_working_directory_is_allowed_and_the_default_base(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tree / "outside")
-    assert Files(BlobPolicy(), None).read("secret.bin", "''") == b"secret"
+    read_here = Files(BlobPolicy(), None).read("secret.bin", "''")
+    assert read_here is not None
+    assert read_here[0] == b"secret"
     assert read(tree, str(tree / "outside/secret.bin")) == b"secret"
 
 
@@ -158,19 +162,21 @@ def test_size_limit_to_the_byte(tree: Path) -> None:
         read(tree, "a.bin", BlobPolicy(max_bytes=5))
 
 
-@posix
-def test_a_file_that_grows_while_read_meets_the_limit(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = os.fstat
+def test_a_file_that_grows_while_read_meets_the_limit(tree: Path) -> None:
+    path = tree / "base/a.bin"
 
-    def smaller(opened: int) -> os.stat_result:
-        parts = list(real(opened))
-        parts[6] = 2
-        return os.stat_result(parts)
+    def grow(seconds: float) -> None:
+        path.write_bytes(b"inside and out")
 
-    monkeypatch.setattr("connector.blobs.files.os.fstat", smaller)
-    assert read(tree, "a.bin", BlobPolicy(max_bytes=6)) == b"inside"
+    def read_growing(limit: int) -> tuple[bytes, str | None] | None:
+        path.write_bytes(b"in")
+        changed = path.stat().st_mtime_ns
+        growing = Files(BlobPolicy(max_bytes=limit), tree / "base", clock=lambda: changed, sleep=grow)
+        return growing.read("a.bin", "'a.bin'")
+
+    assert read_growing(14) == (b"inside and out", None)
     with pytest.raises(BlobTooLarge):
-        read(tree, "a.bin", BlobPolicy(max_bytes=5))
+        read_growing(13)
 
 
 @posix

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from connector.blobs import BlobPolicy, decode
-from connector.blobs.upright import TURNS, is_sideways, orientation_of, turned, turned_box
+from connector.blobs.upright import (
+    TURNS,
+    is_sideways,
+    orientation_of,
+    stored_orientation,
+    turned,
+    turned_box,
+)
 from connector.space import PictureFrame
 from tests.blobs.pictures import corner_colours, corners, fetched, photo, saved
 
@@ -68,10 +78,73 @@ def test_what_is_no_orientation_changes_nothing(orientation: object) -> None:
     ],
 )
 @pytest.mark.parametrize("format_name", ["JPEG", "PNG", "WEBP"])
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_broken_metadata_never_loses_a_picture(exif: bytes, format_name: str) -> None:
     data = saved(corners(), format_name, exif=exif, icc_profile=b"no profile at all" * 9)
     assert corner_colours(decode(fetched(data), POLICY).image) == UPRIGHT
+
+
+def with_broken_tags(orientation: int) -> bytes:
+    """EXIF that leads Pillow to warn: a tag before the orientation, and one after it, point beyond its end."""
+    beyond = b"\0\0\0\x40\0\xff\xff\xff"
+    tags = [
+        b"\x01\x0e\0\x02" + beyond,
+        b"\x01\x12\0\x03\0\0\0\x01\0" + bytes([orientation, 0, 0]),
+        b"\x01\x31\0\x02" + beyond,
+    ]
+    return b"Exif\0\0MM\0*\0\0\0\x08\0\x03" + b"".join(tags) + bytes(4)
+
+
+@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "WEBP"])
+def test_where_warnings_are_errors_broken_tags_cost_neither_the_picture_nor_its_orientation(
+    format_name: str,
+) -> None:
+    image, _ = stored_sideways(6)
+    data = saved(image, format_name, exif=with_broken_tags(6))
+    with pytest.raises(UserWarning, match=r"larger than file|orrupt"), Image.open(BytesIO(data)) as opened:
+        opened.getexif()
+    picture = decode(fetched(data), POLICY)
+    assert corner_colours(picture.image) == UPRIGHT
+    with_frame = decode(fetched(data), POLICY, PictureFrame(size=24))
+    assert corner_colours(with_frame.image) == UPRIGHT
+
+
+def test_the_same_for_a_picture_that_a_caller_opened() -> None:
+    image, _ = stored_sideways(6)
+    with Image.open(BytesIO(saved(image, "PNG", exif=with_broken_tags(6)))) as opened:
+        assert corner_colours(decode(fetched(opened), POLICY).image) == UPRIGHT
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_a_stored_orientation_is_read_as_pillow_reads_it(orientation: int) -> None:
+    for order in ("<", ">"):
+        exif = Image.Exif()
+        exif.endian = order
+        exif[0x010E] = "a description long enough to lie outside its entry"
+        exif[0x0112] = orientation
+        block = exif.tobytes()
+        for data in (
+            saved(corners(), "JPEG", exif=block),
+            saved(corners(), "PNG", exif=block),
+            saved(corners(), "WEBP", exif=block),
+            saved(corners(), "PNG", pnginfo=imagemagick(block)),
+        ):
+            with Image.open(BytesIO(data)) as opened:
+                opened.load()
+                assert stored_orientation(opened) == orientation_of(opened)
+
+
+def imagemagick(block: bytes) -> PngInfo:
+    """EXIF as ImageMagick wrote it into a PNG's text."""
+    info = PngInfo()
+    info.add_text("Raw profile type exif", f"\nexif\n{len(block):8}\n{block.hex()}\n", zip=True)
+    return info
+
+
+@pytest.mark.parametrize("profile", ["", "\nexif\n", "\nexif\n 4\nno hexadecimal"])
+def test_a_damaged_text_of_exif_changes_nothing(profile: str) -> None:
+    image = corners()
+    image.info["Raw profile type exif"] = profile
+    assert stored_orientation(image) == 1
 
 
 def test_an_orientation_in_xmp_counts_too() -> None:

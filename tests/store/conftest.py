@@ -1,7 +1,8 @@
-"""One store for each place that Qdrant can be: every test that asks for `store` runs on all of them."""
+"""One place of each kind that Qdrant can be: every test that asks for `store` or `place` runs on all of them."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from connector.store.aliases import Aliases, open_aliases
+from connector.store.lock import Clock
 from connector.store.retry import Retries
 from connector.store.store import Store, open_store
 from tests.store.qdrant_server import running_server
@@ -34,34 +37,70 @@ def retries(naps: list[float]) -> Retries:
     return Retries(sleep=naps.append)
 
 
+class Place:
+    """Somewhere that Qdrant is: opens stores and aliases there, and closes them all in the end."""
+
+    def __init__(self, kind: str, location: str, stack: contextlib.ExitStack, retries: Retries) -> None:
+        self.kind = kind
+        self.location = location
+        self._stack = stack
+        self._retries = retries
+        self._key = os.environ.get("QDRANT_API_KEY") if kind == "server" else None
+        self._prefix = f"contract-{uuid.uuid4()}-" if kind == "server" else ""
+        # Memory is only ever one client's: its stores are opened by its aliases.
+        self._memory = self.aliases() if kind == "memory" else None
+
+    def name(self, collection: str) -> str:
+        """A collection's name here; on a real server one that nobody else has."""
+        return self._prefix + collection
+
+    def open(self, collection: str = "things", clock: Clock | None = None) -> Store:
+        """Another store of a collection."""
+        name = self.name(collection)
+        if self._memory is not None:
+            store = self._memory.open(name)
+        else:
+            store = open_store(self.location, name, api_key=self._key, retries=self._retries, clock=clock)
+        self._stack.callback(store.close)
+        return store
+
+    def aliases(self) -> Aliases:
+        """The aliases of this place."""
+        if self.kind == "memory" and hasattr(self, "_memory") and self._memory is not None:
+            return self._memory
+        aliases = open_aliases(self.location, api_key=self._key, retries=self._retries)
+        self._stack.callback(aliases.close)
+        return aliases
+
+    def clean(self) -> None:
+        """Delete what was made on a real server."""
+        from qdrant_client import QdrantClient
+
+        client = QdrantClient(self.location, api_key=self._key)
+        for each in client.get_collections().collections:
+            if each.name.startswith(self._prefix):
+                client.delete_collection(each.name)
+        client.close()
+
+
 @pytest.fixture(params=PLACES)
-def store(request: pytest.FixtureRequest, tmp_path: Path, retries: Retries) -> Iterator[Store]:
+def place(request: pytest.FixtureRequest, tmp_path: Path, retries: Retries) -> Iterator[Place]:
+    """A place without collections."""
+    with contextlib.ExitStack() as stack:
+        if request.param == "folder":
+            yield Place("folder", str(tmp_path / "shop.qdrant"), stack, retries)
+        elif request.param == "memory":
+            yield Place("memory", ":memory:", stack, retries)
+        elif request.param == "rest":
+            server = stack.enter_context(running_server())
+            yield Place("rest", server.url, stack, retries)
+        else:
+            found = Place("server", os.environ["QDRANT_URL"], stack, Retries())
+            stack.callback(found.clean)
+            yield found
+
+
+@pytest.fixture
+def store(place: Place) -> Store:
     """An opened store without a collection."""
-    if request.param == "folder":
-        opened: Store = open_store(tmp_path / "shop.qdrant", "things")
-        yield opened
-        opened.close()
-    elif request.param == "memory":
-        opened = open_store(":memory:", "things")
-        yield opened
-        opened.close()
-    elif request.param == "rest":
-        with running_server() as server:
-            opened = open_store(server.url, "things", retries=retries)
-            yield opened
-            opened.close()
-    else:
-        yield from _on_real_server()
-
-
-def _on_real_server() -> Iterator[Store]:
-    from qdrant_client import QdrantClient
-
-    url, key = os.environ["QDRANT_URL"], os.environ.get("QDRANT_API_KEY")
-    name = f"contract-{uuid.uuid4()}"
-    opened = open_store(url, name, api_key=key)
-    yield opened
-    opened.close()
-    client = QdrantClient(url, api_key=key)
-    client.delete_collection(name)
-    client.close()
+    return place.open()

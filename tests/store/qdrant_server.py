@@ -100,6 +100,7 @@ class QdrantServer:
         self._max_bytes = max_bytes
         self._max_points = max_points
         self._api_key = api_key
+        self.release = "1.17.0"
         self.stopping = asyncio.Event()
 
     @property
@@ -143,10 +144,14 @@ class QdrantServer:
             return code, {}, _error(str(error))
         except _TooMuch as error:
             return 429, {}, _error(str(error))
+        if isinstance(result, models.VersionInfo):  # the one answer without an envelope
+            return 200, {}, result.model_dump_json().encode()
         text = pydantic.TypeAdapter(Any).dump_json({"result": result, "status": "ok", "time": 0.0})
         return 200, {}, text
 
     def _route(self, method: str, path: str, content: bytes) -> object:
+        if whole := _WHOLE_SERVER.get((method, path)):
+            return whole(self, content)
         found = re.fullmatch(r"/collections/([^/]+)(/.*)?", path)
         if not found:
             raise ValueError(f"{path} not found")
@@ -178,17 +183,25 @@ class QdrantServer:
         return models.UpdateResult(operation_id=0, status=models.UpdateStatus.COMPLETED)
 
     def upsert(self, name: str, content: bytes) -> object:
-        points = models.PointsList.model_validate_json(content).points
+        asked = models.PointsList.model_validate_json(content)
+        points = asked.points
         if self._max_points is not None and len(points) > self._max_points:
             raise _TooMuch("Write rate limit exceeded: the request is larger than the whole allowance")
         if self._refuse and any(map(self._refuse, points)):
             raise ValueError("Wrong input: one of the points is not to my liking")
-        return self.engine.upsert(name, points)
+        return self.engine.upsert(name, points, update_filter=asked.update_filter)
+
+    def batch(self, name: str, content: bytes) -> object:
+        asked = models.UpdateOperations.model_validate_json(content)
+        return self.engine.batch_update_points(name, asked.operations)
 
     def retrieve(self, name: str, content: bytes) -> object:
         asked = models.PointRequest.model_validate_json(content)
         return self.engine.retrieve(
-            name, asked.ids, with_payload=True, with_vectors=asked.with_vector or False
+            name,
+            asked.ids,
+            with_payload=True if asked.with_payload is None else asked.with_payload,
+            with_vectors=asked.with_vector or False,
         )
 
     def delete(self, name: str, content: bytes) -> object:
@@ -206,7 +219,7 @@ class QdrantServer:
             asked.filter,
             limit=asked.limit or 10,
             offset=asked.offset,
-            with_payload=True,
+            with_payload=True if asked.with_payload is None else asked.with_payload,
             with_vectors=asked.with_vector or False,
         )
         return {"points": points, "next_page_offset": following}
@@ -225,6 +238,19 @@ class QdrantServer:
             with_vectors=asked.with_vector or False,
         )
 
+    def version(self, _: bytes) -> object:
+        return models.VersionInfo(title="qdrant - vector search engine", version=self.release)
+
+    def aliases(self, _: bytes) -> object:
+        return self.engine.get_aliases()
+
+    def collections(self, _: bytes) -> object:
+        return self.engine.get_collections()
+
+    def change_aliases(self, content: bytes) -> object:
+        asked = models.ChangeAliasesOperation.model_validate_json(content)
+        return self.engine.update_collection_aliases(asked.actions)
+
 
 class _TooMuch(Exception):
     pass
@@ -237,11 +263,19 @@ _ROUTES: dict[tuple[str, str], Callable[[QdrantServer, str, bytes], object]] = {
     ("DELETE", ""): QdrantServer.drop,
     ("PUT", "/index"): QdrantServer.add_index,
     ("PUT", "/points"): QdrantServer.upsert,
+    ("POST", "/points/batch"): QdrantServer.batch,
     ("POST", "/points"): QdrantServer.retrieve,
     ("POST", "/points/delete"): QdrantServer.delete,
     ("POST", "/points/count"): QdrantServer.count,
     ("POST", "/points/scroll"): QdrantServer.scroll,
     ("POST", "/points/query"): QdrantServer.query,
+}
+
+_WHOLE_SERVER: dict[tuple[str, str], Callable[[QdrantServer, bytes], object]] = {
+    ("GET", "/"): QdrantServer.version,
+    ("GET", "/aliases"): QdrantServer.aliases,
+    ("GET", "/collections"): QdrantServer.collections,
+    ("POST", "/collections/aliases"): QdrantServer.change_aliases,
 }
 
 

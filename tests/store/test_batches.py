@@ -9,8 +9,9 @@ import random
 import pytest
 
 from connector.store.batches import MAX_BYTES, BatchRefused, check_point, upsert_in_batches
+from connector.store.shape import Shape
 from connector.store.spelling import to_client
-from connector.store.store import Point, Shape
+from connector.store.store import Point
 from tests.store.samples import LENGTH, VECTORS, points, random_things, thing_point
 
 SHAPE = Shape(LENGTH, VECTORS)
@@ -24,11 +25,12 @@ class Engine:
         self.batches: list[list[Point]] = []
         self.kept: list[str] = []
 
-    def __call__(self, batch: list[Point]) -> None:
+    def __call__(self, batch: list[Point]) -> set[str]:
         self.batches.append(batch)
         if self.poison & {point.id for point in batch}:
             raise BatchRefused("poison")
         self.kept += [point.id for point in batch]
+        return set()
 
 
 def test_batches_are_full_and_in_order() -> None:
@@ -65,7 +67,7 @@ def test_exactly_the_poisoned_points_are_refused(seed: int) -> None:
 
 
 def test_trouble_that_is_not_about_a_point_stops_everything() -> None:
-    def down(_: list[Point]) -> None:
+    def down(_: list[Point]) -> set[str]:
         raise ConnectionError("down")
 
     with pytest.raises(ConnectionError):

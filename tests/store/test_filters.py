@@ -6,7 +6,7 @@ import pytest
 
 from connector.errors import ConditionError
 from connector.schema.nodes import Compare, Condition, In, Or
-from connector.store.filters import Spelling, compile_where
+from connector.store.filters import Spelling, compile_where, not_newer, record_not_newer, tombstones_before
 from connector.store.store import Where
 from tests.store.samples import Thing
 
@@ -23,7 +23,10 @@ WORDS = Spelling(
     text=lambda **parts: {**parts},
     numbers=lambda **parts: {**parts},
     moments=lambda **parts: {**parts},
+    ids=lambda ids: {"ids": list(ids)},
 )
+
+HIDDEN = {"must_not": [{"key": "_deleted", "match": {"value": True}}]}
 
 NOTHING = {
     "must": [{"key": "_schema", "is_empty": True}],
@@ -37,16 +40,31 @@ def compiled(condition: Condition) -> object:
     return found["must"][0]
 
 
-def test_no_restriction_is_no_filter() -> None:
-    assert compile_where(None, WORDS) is None
-    assert compile_where(Where(), WORDS) is None
+def test_no_restriction_means_all_but_tombstones() -> None:
+    assert compile_where(None, WORDS) == HIDDEN
+    assert compile_where(Where(), WORDS) == HIDDEN
 
 
 def test_schemas_restrict_the_schemas_key() -> None:
     one = compile_where(Where(("Thing",)), WORDS)
     two = compile_where(Where(("Thing", "Other")), WORDS)
-    assert one == {"must": [{"key": "_schema", "match": {"value": "Thing"}}]}
-    assert two == {"must": [{"key": "_schema", "match": {"any": ["Thing", "Other"]}}]}
+    assert one == {"must": [{"key": "_schema", "match": {"value": "Thing"}}], **HIDDEN}
+    assert two == {"must": [{"key": "_schema", "match": {"any": ["Thing", "Other"]}}], **HIDDEN}
+
+
+def test_guards_let_equal_versions_and_points_without_one_pass() -> None:
+    newer = {"key": "_version", "range": {"gt": 7.0}}
+    assert not_newer(7, WORDS) == {"must_not": [newer]}
+    assert record_not_newer("a", 7, WORDS) == {
+        "must": [{"ids": ["a"]}],
+        "must_not": [*HIDDEN["must_not"], newer],
+    }
+    assert record_not_newer("a", None, WORDS) == {"must": [{"ids": ["a"]}], **HIDDEN}
+
+
+def test_a_purge_means_tombstones_of_earlier_versions_only() -> None:
+    older = {"key": "_version", "range": {"lt": 7.0}}
+    assert tombstones_before(7, WORDS) == {"must": [*HIDDEN["must_not"], older]}
 
 
 def test_values_of_several_kinds_are_matched_kind_by_kind() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 from collections.abc import Iterator
 
 import grpc
@@ -11,7 +12,7 @@ from qdrant_client import grpc as wire
 from qdrant_client.conversions.conversion import GrpcToRest
 from qdrant_client.grpc.points_service_pb2_grpc import PointsServicer, add_PointsServicer_to_server
 
-from connector.errors import PointError, StoreUnavailable
+from connector.errors import PointError, StoreUnavailable, Superseded
 from connector.store.retry import Retries
 from connector.store.store import Store, open_store
 from tests.store.qdrant_server import QdrantServer, running_server
@@ -36,7 +37,10 @@ class Points(PointsServicer):
         found = [GrpcToRest.convert_point_struct(point) for point in request.points]
         if any((point.payload or {}).get("stock") == 13 for point in found):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "stock 13 is not to my liking")
-        self.server.engine.upsert(request.collection_name, found)
+        condition = (
+            GrpcToRest.convert_filter(request.update_filter) if request.HasField("update_filter") else None
+        )
+        self.server.engine.upsert(request.collection_name, found, update_filter=condition)
         return wire.PointsOperationResponse(
             result=wire.UpdateResult(operation_id=1, status=wire.UpdateStatus.Completed), time=0.0
         )
@@ -71,6 +75,19 @@ def test_points_go_over_grpc_and_come_back_over_rest(service: Points, retries: R
     assert service.calls == 1
     found = store.get([point.id for point in written], vectors=True)
     assert all(found[point.id].payload == point.payload for point in written)
+    store.close()
+
+
+def test_older_points_are_held_back_over_grpc_too(service: Points, retries: Retries) -> None:
+    store = opened(service, retries)
+    older, newer = (
+        [dataclasses.replace(point, payload={**point.payload, "_version": version}) for point in points(3)]
+        for version in (1, 2)
+    )
+    assert store.upsert(newer[:2]) == [None] * 2
+    assert [type(outcome) for outcome in store.upsert(older)] == [Superseded, Superseded, type(None)]
+    assert [store.get([point.id])[point.id].payload["_version"] for point in older] == [2, 2, 1]
+    assert service.server.upserts == []
     store.close()
 
 

@@ -114,6 +114,8 @@ def test_payload_indexes_come_from_the_types() -> None:
     assert payload_indexes([Thing]) == {
         "_schema": "keyword",
         "_present": "keyword",
+        "_version": "integer",
+        "_deleted": "bool",
         "key": "keyword",
         "title": "text",
         "brand": "keyword",

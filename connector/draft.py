@@ -1,0 +1,139 @@
+"""One record on its way from a row to a point, and what has become of it so far."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from connector.errors import ConnectorError
+from connector.report import Rejection
+from connector.schema.schema import Schema
+from connector.space import SpaceEntry
+from connector.store.points import Digests
+
+if TYPE_CHECKING:
+    from connector.blobs.picture import Picture
+    from connector.store.store import Point
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Held:
+    """What the collection holds of a record.
+
+    Attributes:
+        digests: of its picture, its description and its other values.
+        stamp: what the picture's source said of it when it was read.
+        same_place: whether that was the place the row names now; the stamp of another place says nothing.
+    """
+
+    digests: Digests
+    stamp: str | None = None
+    same_place: bool = False
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class Draft:
+    """One record on its way.
+
+    Attributes:
+        row: 0-based position in the source.
+        entry: its schema's part of the space.
+        key: its id.
+        point_id: the id of its point.
+        record: dropped when it has arrived, and with it any picture that came as bytes.
+        source: where its picture is; None where it has none.
+        description: the words to embed.
+        references: by blob field, where a picture can be found again.
+        before: what the collection holds of it.
+        earlier: an earlier row of the same id that is still on its way.
+        now: what it is, once its picture's digest is known.
+        stamp: what its picture's source says of it now.
+        picture: decoded, where the model must see it.
+        point: what is to be written.
+        rejection: why it ends here.
+    """
+
+    row: int
+    entry: SpaceEntry
+    key: str | int
+    point_id: str
+    record: Schema | None
+    source: Any
+    description: str | None
+    references: dict[str, str | None] = dataclasses.field(default_factory=dict)
+    before: Held | None = None
+    earlier: Draft | None = None
+    now: Digests | None = None
+    stamp: str | None = None
+    picture: Picture | None = None
+    point: Point | None = None
+    rejection: Rejection | None = None
+
+    def reject(self, field: str | None, error: ConnectorError) -> None:
+        """End its way here, for this reason."""
+        named = f"{self.entry.schema.__name__} {self.key}:" + (f" {field}" if field else "")
+        self.rejection = Rejection(self.row, plain(self.key), field, error.code, f"{named} {error}")
+        self.record = self.source = self.picture = self.point = None
+
+    def held_before(self) -> Held | None:
+        """What the collection holds before this draft is stored, earlier rows of this run included."""
+        if self.earlier is not None:
+            self.before, self.earlier = self.earlier.held_before(), None
+        return self.before
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the collection already holds exactly this."""
+        return self.before is not None and self.now == self.before.digests
+
+    @property
+    def restamped(self) -> bool:
+        """Whether its picture's source says something new of what has not changed, as a touched file does."""
+        return (
+            self.rejection is None
+            and self.earlier is None
+            and self.unchanged
+            and self.before is not None
+            and self.before.same_place
+            and self.stamp not in (None, self.before.stamp)
+        )
+
+    @property
+    def wanted(self) -> bool:
+        """Whether something of it must be written. An earlier row still on its way makes that unknown, so it must."""
+        return self.rejection is None and (self.earlier is not None or not self.unchanged)
+
+    @property
+    def same_picture(self) -> bool:
+        """Whether the collection holds vectors of this very picture (or of none, as here)."""
+        return self._same("picture")
+
+    @property
+    def same_words(self) -> bool:
+        """Whether the collection holds vectors of these very words (or of none, as here)."""
+        return self._same("text")
+
+    def _same(self, part: str) -> bool:
+        if self.before is None or self.earlier is not None or self.now is None:
+            return False
+        same: bool = getattr(self.now, part) == getattr(self.before.digests, part)
+        return same
+
+
+Item: TypeAlias = Draft | Rejection
+
+
+def rejection_of(item: Item) -> Rejection | None:
+    """Why an item was rejected, None where it was not."""
+    return item if isinstance(item, Rejection) else item.rejection
+
+
+def plain(key: object) -> str | int | None:
+    """An id as a rejects file can hold it."""
+    return key if key is None or isinstance(key, (str, int)) else str(key)
+
+
+def cost(item: Item) -> int:
+    """What an item on the line holds, in bytes: its decoded picture, and something for the rest of it."""
+    picture = item.picture if isinstance(item, Draft) else None
+    return 2**16 + (0 if picture is None else 3 * picture.image.width * picture.image.height)
