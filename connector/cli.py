@@ -6,6 +6,8 @@ schema or the settings are wrong · 3 could not finish, nothing is lost, run it 
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import signal
 import sys
 import traceback
@@ -19,12 +21,14 @@ import typer
 from connector import terminal
 from connector.errors import ConditionError, DataError, OperationalError
 from connector.logs import configure
+from connector.report import Report
 
 if TYPE_CHECKING:
     from connector.connector import Connector
     from connector.hit import Hit
     from connector.schema.conditions import Condition
     from connector.schema.schema import Schema
+    from connector.settings import Settings
 
 app = typer.Typer(
     name="connector",
@@ -229,6 +233,78 @@ def verify(
 
 
 @app.command()
+def migrate(
+    target: Target,
+    source: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(
+            metavar="[SOURCE]",
+            help="The rows; by default the collection's own records, read from where they were.",
+        ),
+    ] = None,
+    qdrant: Qdrant = None,
+    collection: Collection = None,
+    model: Model = None,
+    handler: Handler = None,
+    root: Roots = None,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Go back to the collection from before.")
+    ] = False,
+    finish: Annotated[bool, typer.Option("--finish", help="Remove the collection from before.")] = False,
+    max_lost: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE", help="Refuse to switch when more records than this would be left behind."
+        ),
+    ] = "20%",
+    wait: Wait = 0.0,
+    report: ReportFile = None,
+    rejects: RejectsFile = None,
+    quiet: Quiet = False,
+    log: Log = "plain",
+    as_json: Json = False,
+) -> None:
+    """Move a collection to another model (or other weights) while searches go on, then switch in one step."""
+    from connector.migration.migration import migrate_or_fuse
+    from connector.migration.switching import finish as clean_up
+    from connector.migration.switching import rollback as go_back
+    from connector.store.aliases import open_aliases
+
+    _configure_log(log, quiet=quiet)
+    with contextlib.ExitStack() as stack:
+        connect = functools.partial(
+            _open, target, qdrant, model=model, handler=handler, roots=root or (), source=source or ""
+        )
+        shop = stack.enter_context(connect(collection))
+        aliases = stack.enter_context(contextlib.closing(open_aliases(shop.qdrant, api_key=_settings().key)))
+        if rollback or finish:
+            name = shop.collection
+            told = (
+                go_back(name, aliases=aliases)
+                if rollback
+                else ", ".join(clean_up(name, aliases=aliases)) or "nothing"
+            )
+            terminal.note(f"Serving {told} as {name}." if rollback else f"Removed {told}.")
+            return
+        run = stack.enter_context(terminal.Run(report, rejects, quiet=quiet, as_json=as_json))
+        done = migrate_or_fuse(
+            shop,
+            source,
+            connect=connect,
+            aliases=aliases,
+            wait=wait,
+            max_lost=_amount("--max-lost", max_lost),
+            on_rejection=run.reject,
+            on_progress=run.progress,
+        )
+        run.finish(done if isinstance(done, Report) else done.report)
+        if not isinstance(done, Report):
+            terminal.note(str(done))
+    if run.rejected:
+        raise typer.Exit(1)
+
+
+@app.command()
 def search(
     target: Target,
     text: Annotated[Optional[str], typer.Argument(help="Words to search for.")] = None,  # noqa: UP045
@@ -350,21 +426,11 @@ def _open(
     source: str = "",
 ) -> Connector[Any]:
     """The connector that options and environment describe; an option beats a variable."""
-    from pydantic import ValidationError
-
     from connector.blobs.policy import BlobPolicy
     from connector.connector import Connector
-    from connector.settings import Settings
     from connector.target import load_target, read_handler
 
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or "a setting"
-        raise DataError(
-            f"The environment sets {name} to something that does not fit: {first['msg']}. Correct the variable."
-        ) from error
+    settings = _settings()
     space = load_target(target)
     handler_name, model_name = handler or settings.handler, model or settings.model
     if handler_name or model_name:
@@ -379,15 +445,34 @@ def _open(
         object_prefixes=(*settings.object_prefixes, *([source] if "://" in source else [])),
         **limits,
     )
-    key = settings.api_key
     return Connector(
         space,
         qdrant or settings.qdrant,
         collection or settings.collection,
-        api_key=None if key is None else key.get_secret_value(),
+        api_key=settings.key,
         prefer_grpc=settings.grpc,
         blob_policy=policy,
     )
+
+
+def _settings() -> Settings:
+    """The environment.
+
+    Raises:
+        DataError: a variable holds what does not fit.
+    """
+    from pydantic import ValidationError
+
+    from connector.settings import Settings
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])) or "a setting"
+        raise DataError(
+            f"The environment sets {name} to something that does not fit: {first['msg']}. Correct the variable."
+        ) from error
 
 
 def _configure_log(form: str, *, quiet: bool) -> None:

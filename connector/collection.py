@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from connector.embedding import Embedder, FloatVector
-from connector.errors import DataError, StoreUnavailable
+from connector.errors import CollectionMismatch, DataError, StoreUnavailable
 from connector.origin import check_declared, check_model, collection_spec, renewed_spec
 from connector.probes.probes import Drift, check, due, marked, record
 from connector.schema.conditions import Condition
@@ -24,7 +24,13 @@ from connector.sync import SyncOptions
 if TYPE_CHECKING:
     from connector.engine.engine import Engine
     from connector.engine.handlers import ImageHandler
+    from connector.store.aliases import Aliases
     from connector.store.store import Point, Store
+
+
+def holder() -> str:
+    """Who holds a lock, to whoever waits for it."""
+    return f"{platform.node()}, process {os.getpid()}"
 
 
 class Collection:
@@ -35,13 +41,16 @@ class Collection:
         space: ImageSpace[Any],
         location: str,
         name: str,
-        open_store: Callable[[], Store],
+        open_store: Callable[[str], Store],
+        open_aliases: Callable[[], Aliases],
         clock: Callable[[], dt.datetime],
     ) -> None:
         self.location = location
         self.name = name
         self._space = space
         self._open_store = open_store
+        self._open_aliases = open_aliases
+        self._on_server = location.startswith(("http://", "https://"))
         self._clock = clock
         self._probes_checked: dict[str, str] | None = None
         self._opened: Store | None = None
@@ -53,8 +62,15 @@ class Collection:
         """The store, opened on the first call."""
         with self._opening:
             if self._opened is None:
-                self._opened = self._open_store()
+                self._opened = self._open_store(self._resolved())
             return self._opened
+
+    def _resolved(self) -> str:
+        """What the name stands for now, looked up once: after a migration an open connector still needs its own vectors."""
+        if not self._on_server:  # a folder's store does so itself
+            return self.name
+        with contextlib.closing(self._open_aliases()) as aliases:
+            return aliases.target(self.name) or self.name
 
     def metadata(self) -> Mapping[str, Any] | None:
         """What made the collection, None where there is none yet."""
@@ -69,15 +85,28 @@ class Collection:
         with self._preparing:
             stored = self.metadata()
             if stored is None:
-                probes = record(self._handler(), self._clock())
-                self.store.create(
-                    collection_spec(self.name, self._space, embedder.names, embedder.engine, probes)
-                )
+                self._create(embedder)
                 return
+            _check_current(self.name, stored)
             if not check_declared(self.name, self._space, stored):
                 _ = embedder.engine  # loading it compares the model itself
             if renewed := renewed_spec(self.name, self._space, embedder.names, stored):
                 self.store.create(renewed)
+
+    def _create(self, embedder: Embedder) -> None:
+        probes = record(self._handler(), self._clock())
+        spec = collection_spec(self.name, self._space, embedder.names, embedder.engine, probes)
+        if not self._on_server:
+            self.store.create(spec)
+            return
+        from connector.migration.switching import create_behind_alias
+
+        with contextlib.closing(self._open_aliases()) as aliases:
+            create_behind_alias(spec, self._space, aliases=aliases)
+        with self._opening:
+            if self._opened is not None:
+                self._opened.close()
+            self._opened = None  # to be opened under the name of its own
 
     @contextlib.contextmanager
     def opened_for_writing(
@@ -95,14 +124,13 @@ class Collection:
                 check_declared(self.name, self._space, stored)
             yield None if stored is None else self.store
             return
+        self.prepare(embedder)
         with contextlib.ExitStack() as stack:
             if locked:
-                holder = f"{platform.node()}, process {os.getpid()}"
-                stack.enter_context(self.store.lock(holder, wait=options.wait))
-            self.prepare(embedder)
+                stack.enter_context(self.store.lock(holder(), wait=options.wait))
             yield self.store
 
-    def need(self) -> None:
+    def need(self, embedder: Embedder) -> None:
         """See that there is a collection to search, and that it is ours.
 
         Raises:
@@ -115,7 +143,8 @@ class Collection:
                 f"There is no collection '{self.name}' in {self.location}. "
                 "Ingest into it first, or check the location and the collection's name."
             )
-        check_declared(self.name, self._space, stored)
+        if not check_declared(self.name, self._space, stored):
+            _ = embedder.engine  # loading it compares the model itself
 
     def check_model(self, engine: Engine) -> None:
         """See that this engine makes the vectors that the collection holds: by what it says of itself, and once a day by probes.
@@ -194,3 +223,16 @@ class Collection:
 
     def _asked(self, schema: type[Schema] | None) -> tuple[type[Schema], ...]:
         return self._space.schemas if schema is None else (self._space.entry(schema).schema,)
+
+
+def _check_current(name: str, stored: Mapping[str, Any]) -> None:
+    """Refuse to write to what a migration has left behind, or is in the middle of changing."""
+    if stored.get("superseded_by"):
+        raise CollectionMismatch(
+            f"Collection '{name}' has been migrated to {stored['superseded_by']} since it was opened. Open it again, "
+            "with the model it has now."
+        )
+    if stored.get("fusing"):
+        raise CollectionMismatch(
+            f"The vectors of collection '{name}' are being fused again with other weights. Run the migration to its end."
+        )

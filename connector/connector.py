@@ -28,6 +28,7 @@ from connector.schema.conditions import Condition
 from connector.schema.fields import BlobSource
 from connector.schema.schema import Schema, definition_of
 from connector.space import ImageSpace, SpaceEntry, Weights
+from connector.store.aliases import open_aliases
 from connector.store.points import BASE, digests
 from connector.store.store import open_store
 from connector.sync import DELETED_AT_ONCE, SyncOptions, batched, check_deletion, missing
@@ -82,7 +83,8 @@ class Connector(Generic[S]):
             space,
             self.qdrant,
             self.collection,
-            lambda: open_store(self.qdrant, self.collection, api_key=api_key, prefer_grpc=prefer_grpc),
+            lambda name: open_store(self.qdrant, name, api_key=api_key, prefer_grpc=prefer_grpc),
+            lambda: open_aliases(self.qdrant, api_key=api_key),
             clock,
         )
         self._embedder = Embedder(space, self._collection.check_model)
@@ -321,7 +323,7 @@ class Connector(Generic[S]):
             using,
         )
         query.check(self.space, self._embedder.names)
-        self._collection.need()
+        self._collection.need(self._embedder)
         vector = self._embedder.query(
             query.text,
             None if image is None else self._picture(image),
@@ -412,6 +414,11 @@ class Connector(Generic[S]):
             CollectionMismatch: they have moved further than any change of precision or library moves them.
         """
         return self._collection.check_probes()
+
+    @property
+    def store(self) -> Store:
+        """The collection's store: for what this class does not do."""
+        return self._collection.store
 
     def close(self) -> None:
         """Release the store. The connector may not be used afterwards."""

@@ -50,7 +50,7 @@ def collection_spec(
         metadata={
             "format": FORMAT,
             "library": _library_version(),
-            **_declared(space),
+            **declared(space),
             "length": engine.length,
             "model": dict(engine.identity),
             "probes": dict(probes),
@@ -62,14 +62,14 @@ def renewed_spec(
     name: str, space: ImageSpace[Any], vectors: tuple[str, ...], stored: Mapping[str, Any]
 ) -> CollectionSpec | None:
     """What a collection that is there lacks of the schemas as they are now; None where it lacks nothing."""
-    schemas = {**stored["schemas"], **_declared(space)["schemas"]}
+    schemas = {**stored["schemas"], **declared(space)["schemas"]}
     if schemas == stored["schemas"]:
         return None
-    metadata = {**stored, "schemas": schemas, "space": {**stored["space"], **_declared(space)["space"]}}
+    metadata = {**stored, "schemas": schemas, "space": {**stored["space"], **declared(space)["space"]}}
     return CollectionSpec(name, stored["length"], vectors, payload_indexes(space.schemas), metadata)
 
 
-def _declared(space: ImageSpace[Any]) -> dict[str, Any]:
+def declared(space: ImageSpace[Any]) -> dict[str, Any]:
     engine = space.embedding_engine_config
     return {
         "schemas": {
@@ -109,7 +109,7 @@ def check_declared(collection: str, space: ImageSpace[Any], stored: Mapping[str,
             f"Collection '{collection}' was not made by this library, or by one too new for it "
             f"(format {stored.get('format')!r}, this one writes {FORMAT}). Name another collection."
         )
-    ours = _declared(space)
+    ours = declared(space)
     differences: list[str] = []
     for name, fields in ours["schemas"].items():
         before = stored["schemas"].get(name, {})

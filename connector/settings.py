@@ -44,3 +44,8 @@ class Settings(BaseSettings):
     object_prefixes: tuple[str, ...] = ()
     max_bytes: int | None = Field(default=None, gt=0)
     max_pixels: int | None = Field(default=None, gt=0)
+
+    @property
+    def key(self) -> str | None:
+        """The API key in the clear, for the one place that sends it."""
+        return None if self.api_key is None else self.api_key.get_secret_value()

@@ -104,10 +104,9 @@ class EdgeStore:
         found: dict[str, Point] = {}
         for some in chunks(ids):
             with self._place.border("read"):
-                for record in shard.retrieve(cast("list[engine.PointId]", some), payload, vectors):
-                    point = from_engine(record)
-                    if tombstones or not is_buried(point.payload):
-                        found[point.id] = point
+                records = shard.retrieve(cast("list[engine.PointId]", some), payload, vectors)
+            points = map(from_engine, records)
+            found.update((point.id, point) for point in points if tombstones or not is_buried(point.payload))
         return found
 
     def delete(self, ids: Sequence[str]) -> None:

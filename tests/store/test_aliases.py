@@ -93,7 +93,7 @@ def test_a_name_that_could_leave_the_folder_is_refused(place: Place, name: str) 
     aliases = place.aliases()
     for use in (aliases.target, aliases.drop, aliases.open):
         with pytest.raises(DataError, match="cannot name a collection"):
-            use(name)  # type: ignore[operator]  # three methods that take a name
+            use(name)
 
 
 def test_in_a_folder_an_alias_may_have_a_collections_name(tmp_path: Path) -> None:

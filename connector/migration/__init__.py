@@ -1,0 +1,1 @@
+"""Another model, other weights, another schema: what changes under a collection while searches go on."""
