@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from connector.errors import DataError
+from connector.errors import DataError, OperationalError
 from connector.report import Rejection, Report
 
 if TYPE_CHECKING:
@@ -83,8 +84,9 @@ class Run:
     def reject(self, rejection: Rejection) -> None:
         """Write one rejected row, at once: a killed run has its rejects too."""
         if self._rejects is not None:
-            self._rejects.write(rejection.to_json() + "\n")
-            self._rejects.flush()
+            with _writing("--rejects", self._rejects_file):
+                self._rejects.write(rejection.to_json() + "\n")
+                self._rejects.flush()
 
     def progress(self, report: Report, fraction: float | None) -> None:
         """Show how far it has come."""
@@ -111,9 +113,11 @@ class Run:
         if self._progress is not None:
             self._progress.stop()
         if self._rejects is not None:
-            self._rejects.close()
+            with _writing("--rejects", self._rejects_file):
+                self._rejects.close()
         if self._report_file is not None:
-            write_atomically(self._report_file, json.dumps(self._report.to_dict(), indent=2) + "\n")
+            with _writing("--report", self._report_file):
+                write_atomically(self._report_file, json.dumps(self._report.to_dict(), indent=2) + "\n")
         if self._as_json:
             _json(self._report.to_dict())
         elif self._finished:
@@ -139,6 +143,17 @@ def _progress_bar() -> Progress:
 
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+@contextlib.contextmanager
+def _writing(option: str, path: Path | None) -> Iterator[None]:
+    """A disk that is full must not look like a run with some rejections."""
+    try:
+        yield
+    except OSError as error:
+        raise OperationalError(
+            f"{option} {path} cannot be written: {error.strerror}. What was stored stays stored; make room and run it again."
+        ) from error
 
 
 def write_atomically(path: Path, text: str) -> None:

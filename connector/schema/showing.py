@@ -50,7 +50,11 @@ def _shown(values: Iterable[object], longest: int) -> str:
     for value in values:
         if len(first) == MOST_ITEMS:
             return ", ".join([*first, "…"])
-        first.append(show(value, longest))
+        # One level is enough for a person, and values may be nested deeper than Python can follow.
+        if isinstance(value, (list, tuple, set, frozenset)):
+            first.append(f"<{type(value).__name__} of {len(value)}>")
+        else:
+            first.append(show(value, longest))
     return ", ".join(first)
 
 

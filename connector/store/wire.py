@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from collections.abc import Callable
@@ -84,8 +85,9 @@ class ServerCalls:
             ) from error
 
     def brief(self) -> ServerCalls:
-        """Return calls to the same server that give up soon."""
-        return ServerCalls(self.place, min(self._timeout, 10.0), Retries(attempts=1))
+        """Return calls to the same server that give up within seconds."""
+        soon = dataclasses.replace(self._retries, attempts=4, seconds=10.0, cap=1.0, longest_hint=2.0)
+        return ServerCalls(self.place, min(self._timeout, 10.0), soon)
 
 
 class MemoryCalls:

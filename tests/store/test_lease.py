@@ -188,7 +188,7 @@ def test_one_missed_beat_is_no_loss(server: QdrantServer) -> None:
     first, second = opened(server, hands), opened(server, hands)
     with first.lock("alice"):
         hands.seconds += 20
-        server.faults = [status(503)]
+        server.faults = [status(503)] * 4
         lease_of(first).renew()
         hands.seconds += 20
         lease_of(first).renew()
@@ -204,7 +204,7 @@ def test_a_lease_that_cannot_be_given_back_says_when_it_ends(
     first = opened(server, Hands())
     with caplog.at_level(logging.WARNING, "connector"), first.lock("alice"):
         server._faulty = lambda seen: seen.path.endswith("/delete")
-        server.faults = [status(503)]
+        server.faults = [status(503)] * 4
     assert "could not be given back and expires within 60 s" in caplog.text
     first.close()
 
