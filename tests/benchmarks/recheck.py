@@ -11,7 +11,7 @@ from PIL import Image
 from connector import Connector
 from schemas.product import space
 
-ROWS = 20_000
+ROWS = 100_000
 
 
 def recheck(work: Path) -> list[dict[str, object]]:
@@ -24,7 +24,12 @@ def recheck(work: Path) -> list[dict[str, object]]:
         Image.new("RGB", (64, 64), (number, 2 * number, 255 - number)).save(folder / f"{number}.png")
     with (folder / "feed.jsonl").open("w", encoding="utf-8") as feed:
         for n in range(ROWS):
-            row = {"sku": f"p{n:06}", "photo": f"{n % 64}.png", "title": f"Red striped mug {n}", "price": n / 7}
+            row = {
+                "sku": f"p{n:06}",
+                "photo": f"{n % 64}.png",
+                "title": f"Red striped mug {n}",
+                "price": n / 7,
+            }
             feed.write(json.dumps(row | {"brand": f"brand {n % 50}", "category": "kitchen"}) + "\n")
     with Connector(space.with_model(model_handler=ModelHandler.STAND_IN), folder / "store.qdrant") as shop:
         first = shop.sync(folder / "feed.jsonl")
