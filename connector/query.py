@@ -73,13 +73,16 @@ class Query:
 
 
 def _warn_of_unknown_words(text: str) -> None:
+    from connector.demo.scene import THINGS
     from connector.demo.words import KNOWN_WORDS, unknown_query
 
     if unknown_query(text):
         log.warning(
-            "The demo model knows about %d words, and none of %r. Its hits mean nothing here.",
+            "The demo model knows %d words, and none of %r, so its hits mean nothing here. It knows colours, patterns, "
+            "numbers, and %s.",
             len(KNOWN_WORDS),
             text,
+            ", ".join(THINGS),
         )
 
 
