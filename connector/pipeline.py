@@ -96,7 +96,9 @@ def ahead(
         yield from ready
     finally:
         ready.stop()
-        thread.join(timeout=30)
+        thread.join(
+            timeout=5
+        )  # one that waits for a server or a pipe is left behind; it cannot reach anybody any more
 
 
 def in_order(work: Callable[[T], R], items: Iterable[T], pool: Executor, in_flight: int) -> Iterator[R]:

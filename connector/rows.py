@@ -120,7 +120,7 @@ def open_rows(
 
 def _open_path(source: str, entry: SpaceEntry, base: Path | None) -> Rows:
     if source == "-":
-        return Rows(_json_lines(sys.stdin.buffer, "standard input"), base or Path.cwd())
+        return Rows(_json_lines(_standard_input(), "standard input"), base or Path.cwd())
     path = Path(source)
     if path.is_dir():
         return _folder(path, base or path, entry)
@@ -136,6 +136,15 @@ def _open_path(source: str, entry: SpaceEntry, base: Path | None) -> Rows:
             "Give a .jsonl, .csv or .parquet file, a folder of pictures, or - for JSON Lines on standard input."
         )
     return reader(path, base or path.parent, definition_of(entry.schema))
+
+
+def _standard_input() -> IO[bytes]:
+    """Standard input under a reader of our own: a run that is interrupted leaves a thread waiting in it, and Python would
+    not end while that thread held its own reader's lock."""
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    except (OSError, ValueError):  # something else stands in for it
+        return sys.stdin.buffer
 
 
 def broken(source: object, error: Exception) -> SourceUnavailable:
