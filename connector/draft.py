@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import UUID
 
 from connector.errors import ConnectorError
 from connector.report import Rejection
@@ -131,6 +134,16 @@ def rejection_of(item: Item) -> Rejection | None:
 def plain(key: object) -> str | int | None:
     """An id as a rejects file can hold it."""
     return key if key is None or isinstance(key, (str, int)) else str(key)
+
+
+def readings(id: object) -> Iterator[str | int | UUID]:
+    """What the id of a row that does not fit may have been meant as; nothing where it could not be read."""
+    if id is None:
+        return
+    yield str(id)
+    for kind in (int, UUID):
+        with contextlib.suppress(ValueError):
+            yield kind(str(id))
 
 
 def cost(item: Item) -> int:

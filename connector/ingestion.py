@@ -15,9 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
-from uuid import UUID
 
-from connector.draft import Draft, Held, Item, cost, plain, rejection_of
+from connector.draft import Draft, Held, Item, cost, plain, readings, rejection_of
 from connector.embedding import Embedder, Parts, Unembeddable, Vectors
 from connector.errors import BlobError, BlobUnavailable, OperationalError, RecordError
 from connector.pipeline import in_order
@@ -148,7 +147,7 @@ class Ingestion:
         if error.id is None or entry is None:
             self.unidentified += 1
         elif self.course.unique:  # the source has it, although not in a form that can be taken
-            for key in _readings(error.id):
+            for key in readings(error.id):
                 self.seen.setdefault(point_id(entry.schema.__name__, key), number)
         return Rejection(number, plain(error.id), error.field, error.code, str(error))
 
@@ -390,16 +389,6 @@ class Ingestion:
         if self._in_flight.get(item.point_id) is item:
             del self._in_flight[item.point_id]
         return item
-
-
-def _readings(id: object) -> Iterator[str | int | UUID]:
-    """What the id of a row that does not fit may have been meant as."""
-    text = str(id)
-    yield text
-    with contextlib.suppress(ValueError):
-        yield int(text)
-    with contextlib.suppress(ValueError):
-        yield UUID(text)
 
 
 @contextlib.contextmanager

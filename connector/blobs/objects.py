@@ -17,7 +17,7 @@ from connector.errors import (
 if TYPE_CHECKING:
     from types import ModuleType
 
-_EXTRAS = {
+EXTRAS = {
     "s3": "s3",
     "s3a": "s3",
     "gs": "gcs",
@@ -28,7 +28,7 @@ _EXTRAS = {
 }
 # "::" chains file systems, so that an s3 URL could end in a local file; the rest is what fsspec could read
 # otherwise.
-_UNPLAIN = re.compile(r"::|[\x00-\x1f\x7f\\?#*]|/\.{1,2}(?:/|$)|://[^/]*:[^/]*@")
+UNPLAIN = re.compile(r"::|[\x00-\x1f\x7f\\?#*]|/\.{1,2}(?:/|$)|://[^/]*:[^/]*@")
 
 
 def read_object(url: str, policy: BlobPolicy, name: str) -> bytes:
@@ -43,7 +43,7 @@ def read_object(url: str, policy: BlobPolicy, name: str) -> bytes:
             f"{name} lies in an object store that is not allowed. "
             f"Allow it with BlobPolicy(object_prefixes=['{_store(url)}'])."
         )
-    if _UNPLAIN.search(url):
+    if UNPLAIN.search(url):
         raise BlobForbidden(f"{name} is no plain object URL. Write scheme://bucket/key.")
     fsspec = _fsspec(name)
     scheme = url.partition("://")[0].lower()
@@ -58,7 +58,7 @@ def read_object(url: str, policy: BlobPolicy, name: str) -> bytes:
             f"{name} is refused by its store. Check the credentials in the environment."
         ) from error
     except ImportError as error:
-        raise MissingExtra(_EXTRAS.get(scheme, "stores"), f"Reading {name}") from error
+        raise MissingExtra(EXTRAS.get(scheme, "stores"), f"Reading {name}") from error
     except ConnectorError:
         raise
     # A border: each store's library raises errors of its own (botocore, aiohttp, google, azure), known

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from typing_extensions import Buffer
 
+from connector.blobs.objects import EXTRAS, UNPLAIN
 from connector.blobs.sources import Kind, classify, shown
 from connector.errors import ConnectorError, DataError, MissingExtra, RecordError, SourceUnavailable
 from connector.rows import PICTURE_SUFFIXES, Row, Rows, sidecar_object
@@ -21,17 +21,6 @@ if TYPE_CHECKING:
 
 SIDECAR_LIMIT = 16 * 1024 * 1024
 BUFFER = 1024 * 1024
-_EXTRAS = {
-    "s3": "s3",
-    "s3a": "s3",
-    "gs": "gcs",
-    "gcs": "gcs",
-    "az": "azure",
-    "abfs": "azure",
-    "abfss": "azure",
-}
-# What fsspec would read otherwise than it looks ("::" chains file systems), and passwords.
-_UNPLAIN = re.compile(r"::|[\x00-\x1f\x7f\\?#*]|/\.{1,2}(?:/|$)|://[^/]*:[^/]*@")
 
 
 class _System(Protocol):
@@ -159,7 +148,7 @@ def _sidecar(
 
 
 def _system(url: str) -> tuple[_System, str]:
-    if _UNPLAIN.search(url):
+    if UNPLAIN.search(url):
         raise DataError(
             f"{_name(url)} is no plain object URL. Write scheme://bucket/prefix/; credentials belong in the environment."
         )
@@ -197,7 +186,7 @@ def _translated(url: str, *, missing_is_error: bool = True) -> Iterator[None]:
 
 
 def _extra(url: str) -> str:
-    return _EXTRAS.get(url.partition("://")[0].lower(), "stores")
+    return EXTRAS.get(url.partition("://")[0].lower(), "stores")
 
 
 def _name(url: str) -> str:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import array
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
-from uuid import UUID
 
 import numpy as np
 
-from connector.draft import Draft, Item, rejection_of
+from connector.draft import Draft, Item, readings, rejection_of
 from connector.embedding import FUSED, Embedder, Parts, Unembeddable
 from connector.errors import BlobError, BlobUnavailable, OperationalError
 from connector.ingestion import LOADING_THREADS
@@ -200,7 +198,7 @@ class Comparison:
         ids = (
             []
             if place >= 0
-            else [point_id(name, key) for name in self._schemas for key in _readings(rejection.id)]
+            else [point_id(name, key) for name in self._schemas for key in readings(rejection.id)]
         )
         for each in (place, *self._inventory.places(ids)):
             if each >= 0:
@@ -256,16 +254,6 @@ def _digests_now(draft: Draft) -> Digests:
     words = None if draft.entry.description is None else draft.entry.description.name
     values = stored_values(draft.record, draft.references)
     return Digests(None, digest_words(draft.description), digest_values(values, words))
-
-
-def _readings(id: str | int | None) -> Iterator[str | int | UUID]:
-    """What the id of a row that does not fit may have been meant as."""
-    if id is None:
-        return
-    yield str(id)
-    for kind in (int, UUID):
-        with suppress(ValueError):
-            yield kind(str(id))
 
 
 def in_batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
