@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from connector.errors import ConnectorError
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from connector.store.store import Point
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """What the collection holds of a record.
 
     Attributes:
@@ -54,6 +53,8 @@ class Draft:
         picture: decoded, where the model must see it.
         point: what is to be written.
         rejection: why it ends here.
+        at_rest: known early to be stored already, exactly so; no stage has anything to do for it.
+        inline: bytes that its picture takes within the row itself.
     """
 
     row: int
@@ -71,6 +72,8 @@ class Draft:
     picture: Picture | None = None
     point: Point | None = None
     rejection: Rejection | None = None
+    at_rest: bool = False
+    inline: int = 0
 
     def reject(self, field: str | None, error: ConnectorError) -> None:
         """End its way here, for this reason."""
@@ -93,7 +96,8 @@ class Draft:
     def restamped(self) -> bool:
         """Whether its picture's source says something new of what has not changed, as a touched file does."""
         return (
-            self.rejection is None
+            not self.at_rest
+            and self.rejection is None
             and self.earlier is None
             and self.unchanged
             and self.before is not None
@@ -104,7 +108,11 @@ class Draft:
     @property
     def wanted(self) -> bool:
         """Whether something of it must be written. An earlier row still on its way makes that unknown, so it must."""
-        return self.rejection is None and (self.earlier is not None or not self.unchanged)
+        return (
+            not self.at_rest
+            and self.rejection is None
+            and (self.earlier is not None or not self.unchanged)
+        )
 
     @property
     def same_picture(self) -> bool:
@@ -147,6 +155,8 @@ def readings(id: object) -> Iterator[str | int | UUID]:
 
 
 def cost(item: Item) -> int:
-    """What an item on the line holds, in bytes: its decoded picture, and something for the rest of it."""
-    picture = item.picture if isinstance(item, Draft) else None
-    return 2**16 + (0 if picture is None else 3 * picture.image.width * picture.image.height)
+    """What an item on the line holds, in bytes: its picture as it came and decoded, and something for the rest of it."""
+    if isinstance(item, Rejection):
+        return 2**16
+    picture = 0 if item.picture is None else 3 * item.picture.image.width * item.picture.image.height
+    return 2**16 + item.inline + picture

@@ -173,7 +173,7 @@ class StoreUnavailable(OperationalError):
 
 
 class StoreLocked(OperationalError):
-    """Another process has the folder open."""
+    """Another process has the folder open, or another sync of the collection is running."""
 
     code = "store_locked"
 

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from connector.blobs.fetch import BlobFetcher, Fetched
+    from connector.blobs.sources import Kind
     from connector.rows import Row
     from connector.store.store import Point, Store
 
@@ -50,9 +52,11 @@ log = logging.getLogger("connector")
 
 COMPARED_AT_ONCE = 512  # ids in one question to the store
 CHECKED_AT_ONCE = 64  # drafts that are probably unchanged, handed to a loading thread together
+SLOW_CHECK = 0.0002  # seconds a file; where a disk takes longer to tell, many threads ask it faster than one
 SETTLED_AT_ONCE = (
     1024  # items that may wait for a batch of pictures to fill up, so that unchanged rows flow past
 )
+PATIENCE = 2.0  # seconds that a row may wait for others to go on with; a slow pipe's rows are stored as they come
 PICTURE_BYTES_AHEAD = 64 * 2**20  # decoded pictures that may wait for the model, and that it sees at once
 BATCHES_AHEAD = 2  # embedded batches that may wait for the store
 LOADING_THREADS = max(4, os.cpu_count() or 4)  # more than the cores: some of them wait for disks and servers
@@ -107,6 +111,7 @@ class Ingestion:
         self._base = str(course.base.absolute())
         self._in_flight: dict[str, Draft] = {}
         self._warned: set[str] = set()
+        self._disk_is_fast = True
 
     # 1 · schema
 
@@ -117,14 +122,16 @@ class Ingestion:
 
         A source that breaks off ends the line here, and `broken` says why: what was read before is still stored.
         """
-        iterator = iter(rows)
         items: list[Item] = []
+        begun, held = time.monotonic(), 0
         try:
-            for number, row in iterator:
-                items.append(self._item(number, row, entry_for))
-                if len(items) >= COMPARED_AT_ONCE:
+            for number, row in rows:
+                items.append(item := self._item(number, row, entry_for))
+                held += 0 if isinstance(item, Rejection) else item.inline
+                full = len(items) >= COMPARED_AT_ONCE or held >= PICTURE_BYTES_AHEAD
+                if full or time.monotonic() - begun >= PATIENCE:
                     yield items
-                    items = []
+                    items, begun, held = [], time.monotonic(), 0
         except OperationalError as error:
             self.broken = error
         if items:
@@ -171,7 +178,8 @@ class Ingestion:
                 f"Fill {' or '.join(part.name for part in (entry.blob, entry.description) if part is not None)}.",
                 id=key,
             )
-        return Draft(number, entry, key, id, record, source, description)
+        inline = len(source) if isinstance(source, (str, bytes)) else 0
+        return Draft(number, entry, key, id, record, source, description, inline=inline)
 
     def _warn_of_unknown(self, schema: type[Schema], row: Mapping[str, object]) -> None:
         for column in unknown_columns(schema, row):
@@ -199,11 +207,15 @@ class Ingestion:
         keys = [PICTURE, DESCRIPTION, PAYLOAD, STAMP, BASE, *sorted(names)]
         ids = [draft.point_id for draft in drafts if draft.point_id not in self.course.afresh]
         stored = {} if self._store is None else self._store.get(ids, keys=keys)
+        kinds: list[Kind] = []
         for draft in drafts:
             assert draft.record is not None  # nothing has been dropped this early
             for name in definition_of(draft.entry.schema).blobs:
                 source = getattr(draft.record, name)
-                draft.references[name] = None if source is None else reference(classify(source), source)
+                kind = classify(source)
+                draft.references[name] = None if source is None else reference(kind, source)
+                if name == draft.entry.blob.name:
+                    kinds.append(kind)
             if (point := stored.get(draft.point_id)) is not None:
                 draft.before = self._held(draft, point)
             draft.now = Digests(
@@ -211,6 +223,32 @@ class Ingestion:
                 text=digest_text(draft.description) if draft.description else None,
                 payload=digest_payload(stored_values(draft.record, draft.references)),
             )
+        if self._disk_is_fast:
+            started = time.perf_counter()
+            self._recognise(zip(drafts, kinds, strict=True))
+            self._disk_is_fast = time.perf_counter() - started < SLOW_CHECK * len(drafts)
+
+    def _recognise(self, drafts: Iterable[tuple[Draft, Kind]]) -> None:
+        """See which files still are what was stored, where that can be told at once; their pictures need no loading."""
+        for draft, kind in drafts:
+            if (stamp := self._known_stamp(draft)) and self._fetcher.is_unmodified(draft.source, stamp, kind):
+                self._is_as_held(draft)
+                draft.at_rest = draft.earlier is None and draft.unchanged
+                if not self._sees_picture(draft):
+                    draft.source = None
+
+    def _known_stamp(self, draft: Draft) -> str | None:
+        """What the picture's source said of it when it was stored, where that source may be asked again."""
+        held = draft.before
+        if held is None or held.digests.picture is None or not held.same_place or self.course.verify_bytes:
+            return None
+        return held.stamp
+
+    @staticmethod
+    def _is_as_held(draft: Draft) -> None:
+        if draft.before is not None and draft.now is not None:
+            draft.now = draft.now.with_picture(draft.before.digests.picture)
+            draft.stamp = draft.before.stamp
 
     def _held(self, draft: Draft, point: Point) -> Held:
         name = draft.entry.blob.name
@@ -227,7 +265,7 @@ class Ingestion:
         """Fetch pictures in threads, and decode those the model must see; what says it is unchanged is not fetched."""
         pool = ThreadPoolExecutor(LOADING_THREADS, thread_name_prefix="connector-blobs")
         try:
-            yield from in_order(self._load, units, pool, in_flight=2 * LOADING_THREADS)
+            yield from in_order(self._load, units, pool, in_flight=2 * LOADING_THREADS, done=_is_loaded)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -240,22 +278,11 @@ class Ingestion:
 
     def _load_one(self, draft: Draft) -> None:
         assert draft.now is not None  # set by the stage before
-        held = draft.before
-        known = None
-        if (
-            held is not None
-            and held.digests.picture is not None
-            and held.same_place
-            and not self.course.verify_bytes
-        ):
-            known = held.stamp
-        fetched = (
-            self._fetcher.fetch(draft.source, unless=known) if known else self._fetcher.fetch(draft.source)
-        )
+        fetched = self._fetcher.fetch(draft.source, unless=self._known_stamp(draft))
         if fetched is not None:
             draft.now, draft.stamp = draft.now.with_picture(fetched.digest), fetched.stamp
-        elif held is not None:
-            draft.now, draft.stamp = draft.now.with_picture(held.digests.picture), held.stamp
+        else:
+            self._is_as_held(draft)
         if self._sees_picture(draft):
             self._decode(draft, fetched or self._fetcher.fetch(draft.source))
         draft.source = None
@@ -278,7 +305,11 @@ class Ingestion:
     def embed(self, units: Iterable[list[Item]]) -> Iterator[list[Item]]:
         """Drafts that differ get their point, a batch at a time; the rest flows along in its place."""
         for batch in _cut(units, self._embedder.batch_size):
-            drafts = [item for item in batch if isinstance(item, Draft) and (item.wanted or item.restamped)]
+            drafts = [
+                item
+                for item in batch
+                if isinstance(item, Draft) and not item.at_rest and (item.wanted or item.restamped)
+            ]
             if drafts and not self.course.dry_run:
                 self._add_points(drafts)
             yield batch
@@ -338,7 +369,7 @@ class Ingestion:
         """Store a batch, count what became of each item, and hand the items on as they ended."""
         waiting: dict[str, Draft] = {}
         for item in batch:
-            if isinstance(item, Rejection) or item.rejection is not None:
+            if isinstance(item, Rejection) or item.at_rest or item.rejection is not None:
                 yield self._count(item)
                 continue
             if (
@@ -377,13 +408,13 @@ class Ingestion:
         if isinstance(item, Rejection):
             return item
         if rejection is None:
-            if item.unchanged:
+            if item.at_rest or item.unchanged:
                 report.unchanged += 1
             elif item.before is None:
                 report.new += 1
             else:
                 report.changed += 1
-            if item.now is not None:
+            if item.now is not None and not item.at_rest:
                 item.before = Held(item.now)  # what a later row of the same id is compared with
         self.held[item.entry.schema] += item.before is not None
         if self._in_flight.get(item.point_id) is item:
@@ -422,16 +453,23 @@ def _together(chunk: Sequence[Item]) -> Iterator[list[Item]]:
         yield unit
 
 
+def _is_loaded(unit: Sequence[Item]) -> bool:
+    return not any(isinstance(item, Draft) and item.source is not None for item in unit)
+
+
 def _cut(units: Iterable[list[Item]], wanted: int) -> Iterator[list[Item]]:
     """Batches in which `wanted` drafts are to be embedded, or that have grown long without."""
     batch: list[Item] = []
     count = held = 0
+    begun = time.monotonic()
     for unit in units:
         batch += unit
-        count += sum(isinstance(item, Draft) and item.wanted for item in unit)
-        held += sum(map(cost, unit))
-        if count >= wanted or len(batch) >= SETTLED_AT_ONCE or held >= PICTURE_BYTES_AHEAD:
+        moving = [item for item in unit if isinstance(item, Draft) and not item.at_rest]
+        count += sum(draft.wanted for draft in moving)
+        held += sum(map(cost, moving))
+        full = count >= wanted or len(batch) >= SETTLED_AT_ONCE or held >= PICTURE_BYTES_AHEAD
+        if full or time.monotonic() - begun >= PATIENCE:
             yield batch
-            batch, count, held = [], 0, 0
+            batch, count, held, begun = [], 0, 0, time.monotonic()
     if batch:
         yield batch

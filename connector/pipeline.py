@@ -6,14 +6,12 @@ What happens is written in `connector.py` as a straight line; this file only let
 from __future__ import annotations
 
 import collections
-import itertools
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 
 class _Ready(Generic[T]):
@@ -101,17 +99,22 @@ def ahead(
         )  # one that waits for a server or a pipe is left behind; it cannot reach anybody any more
 
 
-def in_order(work: Callable[[T], R], items: Iterable[T], pool: Executor, in_flight: int) -> Iterator[R]:
-    """`map(work, items)` over a pool's threads, results in order, at most `in_flight` items begun and not yet read."""
-    iterator = iter(items)
-    waiting: collections.deque[Future[R]] = collections.deque(
-        pool.submit(work, item) for item in itertools.islice(iterator, in_flight)
-    )
+def in_order(
+    work: Callable[[T], T],
+    items: Iterable[T],
+    pool: Executor,
+    in_flight: int,
+    done: Callable[[T], bool] = lambda item: False,
+) -> Iterator[T]:
+    """`map(work, items)` over a pool's threads, results in order, at most `in_flight` items begun and not yet read.
+
+    Items that are `done` already go along in their places; handing them to a thread would cost more than it gives.
+    """
+    begun = (item if done(item) else pool.submit(work, item) for item in items)
+    # In a thread of its own, so that results are handed on while a slow source still keeps the next item to itself.
+    reading = ahead(begun, in_flight - 1)
     try:
-        while waiting:
-            result = waiting.popleft().result()
-            waiting.extend(pool.submit(work, item) for item in itertools.islice(iterator, 1))
-            yield result
+        for item in reading:
+            yield item.result() if isinstance(item, Future) else item
     finally:
-        for future in waiting:
-            future.cancel()
+        reading.close()

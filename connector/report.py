@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from connector.errors import BlobUnavailable
+
 
 @dataclasses.dataclass(frozen=True)
 class Rejection:
@@ -26,6 +28,11 @@ class Rejection:
     field: str | None
     code: str
     reason: str
+
+    @property
+    def transient(self) -> bool:
+        """Whether nothing is wrong with the row: its picture's server did not answer, several tries included."""
+        return self.code == BlobUnavailable.code
 
     def to_json(self) -> str:
         """One line of JSON, always ASCII so that any terminal and any tool can hold it."""

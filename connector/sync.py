@@ -20,6 +20,7 @@ log = logging.getLogger("connector")
 
 ENOUGH_TO_JUDGE = 100  # rows before a share of them says anything
 DELETED_AT_ONCE = 1000
+TOMBSTONES_KEPT = 30 * 24 * 3600 * 1000  # milliseconds, as runs are numbered; no writer is late for longer
 
 
 @dataclasses.dataclass(frozen=True)

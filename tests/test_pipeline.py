@@ -106,3 +106,16 @@ def test_in_order_takes_no_more_items_than_it_may_have_in_flight() -> None:
         assert len(taken) <= 6
         list(results)
     assert len(taken) == 100
+
+
+def test_in_order_leaves_alone_what_is_done_and_keeps_its_place() -> None:
+    worked: list[int] = []
+
+    def work(number: int) -> int:
+        worked.append(number)
+        return number
+
+    with ThreadPoolExecutor(4) as pool:
+        items = in_order(work, range(20), pool, in_flight=4, done=lambda number: number % 3 > 0)
+        assert list(items) == list(range(20))
+    assert sorted(worked) == list(range(0, 20, 3))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from connector import (
     TooManyRejections,
 )
 from connector.demo.catalogue import write_catalogue
+from connector.store.points import point_id
 from connector.sync import SyncOptions
 from tests.conftest import SPACE, Opened, Product, Shop
 
@@ -360,6 +362,51 @@ def test_a_file_that_vanishes_after_it_was_listed_is_a_rejection(shop: Shop) -> 
 
     with Connector(SPACE) as connector:
         assert counts(connector.sync(vanishing(), base=shop.folder)) == (4, 0, 0, 1, 0)
+
+
+def test_a_slow_disk_is_asked_by_many_threads_and_says_the_same(
+    synced: Connector[Any], shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connector.ingestion.SLOW_CHECK", 0.0)  # any disk is slow now
+    monkeypatch.setattr("connector.ingestion.COMPARED_AT_ONCE", 8)
+    rows = shop.rows(40)
+    rows[3]["title"] = "another"
+    again = synced.sync(rows, base=shop.folder)
+    assert counts(again) == (0, 1, 39, 0, 0)
+    assert work(again) == {"embedded_texts": 1, "reused_images": 1, "written": 1}
+
+
+def test_rows_of_a_slow_source_are_stored_as_they_come(
+    opened: Opened, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connector.ingestion.PATIENCE", 0.0)  # no row waits for another
+    arrived = threading.Event()
+
+    def slow() -> Iterator[dict[str, Any]]:
+        yield from shop.rows(3)[:2]
+        assert arrived.wait(30), "the first two rows waited for the third"
+        yield shop.rows(3)[2]
+
+    def watch(report: Report, fraction: float | None) -> None:
+        if report.read >= 2:
+            arrived.set()
+
+    assert counts(opened().ingest(slow(), base=shop.folder, on_progress=watch)) == (3, 0, 0, 0, 0)
+
+
+def test_tombstones_are_cleared_away_when_no_writer_can_be_so_late(shop: Shop, tmp_path: Path) -> None:
+    now = [dt.datetime(2030, 1, 1, tzinfo=dt.UTC)]
+    with Connector(SPACE, tmp_path / "store.qdrant", clock=lambda: now[0]) as connector:
+        connector.sync(shop.rows(10), base=shop.folder)
+        gone = point_id("Product", "a9")
+        connector.sync(shop.rows(9), base=shop.folder, delete_missing=True)
+        assert gone in connector.store.get([gone], tombstones=True)
+        now[0] += dt.timedelta(days=29)
+        connector.sync(shop.rows(8), base=shop.folder, delete_missing=True)
+        assert gone in connector.store.get([gone], tombstones=True)
+        now[0] += dt.timedelta(days=2)
+        connector.sync(shop.rows(7), base=shop.folder, delete_missing=True)
+        assert gone not in connector.store.get([gone], tombstones=True)
 
 
 # --- the demo catalogue -----------------------------------------------------------------------------------------

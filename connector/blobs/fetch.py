@@ -121,6 +121,16 @@ class BlobFetcher:
             raise BlobUnreadable(f"{name} is empty. Give a picture.")
         return self._count(Fetched(data, None, digest(data), reference(kind, source), name, stamp))
 
+    def is_unmodified(self, source: BlobSource, unless: str, kind: Kind) -> bool:
+        """Whether a file's stamp still is `unless`, where two system calls can tell; False says nothing, ask `fetch`.
+
+        `kind` is the source's. Nothing is opened, no server is asked and nothing is raised.
+        """
+        known = kind is Kind.PATH and self._files.is_known_as(str(source), unless)
+        if known:
+            self._count(None)
+        return known
+
     def _count(self, fetched: Fetched | None) -> Fetched | None:
         with self._counting:
             self.fetched += fetched is not None

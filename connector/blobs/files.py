@@ -24,7 +24,7 @@ _FILE_FLAGS = os.O_RDONLY | _CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os
 _MOST_FOLDERS = 100_000
 """Folders remembered at a time, about 200 bytes each."""
 _MOST_LINKS = 4
-"""Links one after the other that `Files._is_known_as` follows before it leaves the rest to `Files.read`."""
+"""Links one after the other that `Files.is_known_as` follows before it leaves the rest to `Files.read`."""
 
 
 class Files:
@@ -64,7 +64,7 @@ class Files:
             )
         if not path or "\0" in path or len(path) > LONGEST_PATH:
             raise BlobNotFound(f"{name} is no path, no URL and no picture in base64. Pass one of these.")
-        if unless and self._is_known_as(path, unless):
+        if unless and self.is_known_as(path, unless):
             return None
         try:
             return self._read_beneath_root(path, name, unless)
@@ -73,13 +73,15 @@ class Files:
         except UnicodeEncodeError as error:  # a lone surrogate no file system could have given
             raise self._not_found(name) from error
 
-    def _is_known_as(self, path: str, unless: str) -> bool:
+    def is_known_as(self, path: str, unless: str) -> bool:
         """Whether a file may be read and its stamp is `unless`, where that can be told in two system calls.
 
         False says nothing; ask `read`. What costs time is to be sure that a folder lies beneath a root. That is
         remembered of the folder itself, not of its path, from the last `read` in it, and forgotten when the
         folder changes; so whatever is moved, replaced or linked elsewhere in between is looked at anew.
         """
+        if not self._policy.allow_files:
+            return False
         if not path.startswith("/"):
             path = self._start + path
         try:

@@ -11,9 +11,10 @@ from connector.schema.kinds import Annotation, Kind
 
 @dataclass(frozen=True)
 class Default:
-    """What `field(default=…)` or `field(default_factory=…)` says."""
+    """What `field(default=…)` or `field(default_factory=…)` says; a constant one is the same object each time."""
 
     make: Callable[[], object]
+    constant: bool = False
 
 
 @overload
@@ -30,7 +31,12 @@ def field(*, default: object = None, default_factory: Callable[[], object] | Non
     # Any: the assignment must fit `Field[int]`, `Text` and `Blob` alike, as with `dataclasses.field`.
     if default_factory is not None:
         return Default(default_factory)
-    return Default(default.copy if isinstance(default, list) else lambda: default)
+    return constant(default)
+
+
+def constant(value: object) -> Default:
+    """The default that is this value; a list is copied each time."""
+    return Default(value.copy) if isinstance(value, list) else Default(lambda: value, constant=True)
 
 
 @dataclass(frozen=True, eq=False)

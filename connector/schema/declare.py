@@ -20,7 +20,7 @@ from connector.schema.annotations import (
     refuse_annotation,
     without_none,
 )
-from connector.schema.declaration import Declaration, Default
+from connector.schema.declaration import Declaration, Default, constant
 from connector.schema.fields import Id, SchemaField, Text
 from connector.schema.kinds import Annotation
 from connector.schema.showing import did_you_mean, show
@@ -153,7 +153,7 @@ def _default(place: Place, schema: type[Schema]) -> Default | None:
         return value
     if callable(value) or isinstance(value, (property, classmethod, staticmethod, SchemaField)):
         place.wrong(f"it is declared as a field, but then it is {_article(value)}. Rename one of the two.")
-    return Default(value.copy if isinstance(value, list) else lambda: value)
+    return constant(value)
 
 
 def _fitting(
@@ -177,8 +177,8 @@ def _fitting(
                 f"{place.schema}.{place.name}: {told} Correct the default or the type."
             ) from error
 
-    made()
-    return Default(made)
+    first = made()
+    return constant(first) if default.constant else Default(made)
 
 
 def _check_one_id(schema: type[Schema], fields: Mapping[str, SchemaField]) -> None:

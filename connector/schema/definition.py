@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NotRequired
@@ -54,6 +54,13 @@ class Definition:
     def fields(self) -> dict[str, Field[Any]]:
         """Those that are stored to be filtered by."""
         return {name: field for name, field in self.all.items() if isinstance(field, Field)}
+
+    @cached_property
+    def stored(self) -> tuple[tuple[str, Callable[[Any], object] | None], ...]:
+        """Those a payload has, each with how its value is written; None where that is the value itself."""
+        return tuple(
+            (name, field.kind.written) for name, field in self.all.items() if not isinstance(field, Blob)
+        )
 
     @cached_property
     def validator(self) -> SchemaValidator:

@@ -89,6 +89,13 @@ class Kind:
         many: Annotation = list[self.annotation] if self.container is list else tuple[self.annotation, ...]  # type: ignore[name-defined]  # made at run time
         return Annotated[many, BeforeValidator(_read_json_list)]
 
+    @property
+    def written(self) -> Callable[[Any], object] | None:
+        """How a field's value becomes JSON-able: one value, or a container of them; None where it is so already."""
+        if self.container is not None:
+            return lambda values: [self.encode(value) for value in values]
+        return None if self.encode is _same else self.encode
+
     @cached_property
     def _one(self) -> TypeAdapter[Any]:
         return TypeAdapter(self.annotation)

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 def written_payload(definition: Definition, values: Mapping[str, object]) -> dict[str, object]:
     """Stored values by field name, without Blobs and without what is None."""
-    return {
-        name: _written(field, values[name])
-        for name, field in definition.all.items()
-        if name not in definition.blobs and values[name] is not None
-    }
+    written = {}
+    for name, write in definition.stored:
+        value = values[name]
+        if value is not None:
+            written[name] = value if write is None else write(value)
+    return written
 
 
 def read_payload(definition: Definition, payload: Mapping[str, object]) -> dict[str, object]:
@@ -29,12 +30,6 @@ def read_payload(definition: Definition, payload: Mapping[str, object]) -> dict[
         RecordError: a stored value is not of the field's type any more (the schema was changed since).
     """
     return {name: _read(definition, field, payload) for name, field in definition.all.items()}
-
-
-def _written(field: SchemaField, value: object) -> object:
-    if isinstance(value, (list, tuple)):
-        return [field.kind.encode(item) for item in value]
-    return field.kind.encode(value)
 
 
 def _read(definition: Definition, field: SchemaField, payload: Mapping[str, object]) -> object:

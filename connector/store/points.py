@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 import enum
 import hashlib
-import json
 import uuid
 from collections.abc import Iterable, Mapping
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Final, NamedTuple, TypeVar
 
 import pydantic_core
@@ -58,7 +58,7 @@ def point_id(schema_name: str, key: object) -> str:
         raise TypeError(f"A record's key is an int, a str or a UUID, not {type(key).__qualname__}.")
     kind = next(kind.__name__ for kind in (int, str, uuid.UUID) if isinstance(key, kind))
     text = key.value if isinstance(key, enum.Enum) else key
-    return _uuid5(json.dumps([schema_name, kind, str(text)]))
+    return _uuid5(f'[{_quoted(schema_name)}, "{kind}", {_quoted(str(text))}]')
 
 
 def _uuid5(name: str) -> str:

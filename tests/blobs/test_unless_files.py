@@ -249,7 +249,7 @@ def test_a_file_that_vanishes_between_the_look_and_the_reading_is_not_found(
         (tree / "base" / path).unlink()
         return False
 
-    monkeypatch.setattr(Files, "_is_known_as", look_and_remove)
+    monkeypatch.setattr(Files, "is_known_as", look_and_remove)
     with fetcher(tree) as blobs:
         with pytest.raises(BlobNotFound):
             blobs.fetch("a.bin", unless=f"5-{LONG_AGO}")
