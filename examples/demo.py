@@ -35,4 +35,5 @@ run(f"search {shop} --image {picture} --limit 3")
 run(f"search {shop} 'blue' --image {picture} --weights 0.6,0.4 --where \"price < 80\" --limit 3")
 page = folder / "hits.html"
 run(f"search {shop} 'two animals' --limit 12 --html {page}")
-print(f"\nOpen {page} in a browser to see these hits with their pictures.")
+print(f"\nOpen {page} in a browser to see these hits with their pictures,")
+print("or run `make serve` and open http://127.0.0.1:8888/ to search this shop yourself.")
