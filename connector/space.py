@@ -24,17 +24,24 @@ Parts: TypeAlias = Literal["unit", "raw"]
 
 
 class ModelHandler(enum.Enum):
-    """The library that loads the model and runs it."""
+    """The library that loads the model and runs it.
+
+    `VITRIVR_DINOV2` is DINOv2 with the preprocessing of vitrivr's feature-extraction service, which is not the model's
+    own: vectors of the two are not comparable. `REMOTE` has a server run the model, ours or that service: `model` is
+    then a URL that ends with the model's name there, as in "http://gpu.example:8888/demo".
+    """
 
     SENTENCE_TRANSFORMERS = "sentence_transformers"
     OPEN_CLIP = "open_clip"
     DINOV2 = "dinov2"
+    VITRIVR_DINOV2 = "vitrivr_dinov2"
+    REMOTE = "remote"
     STAND_IN = "stand_in"
 
     @property
     def reads_text(self) -> bool:
-        """Whether models of this handler can embed words (DINOv2 has no text tower)."""
-        return self is not ModelHandler.DINOV2
+        """Whether models of this handler can embed words (DINOv2 has no text tower; of a remote one its server knows)."""
+        return self not in (ModelHandler.DINOV2, ModelHandler.VITRIVR_DINOV2)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,6 +58,7 @@ class EmbeddingEngineConfig:
         revision: the commit, tag or branch of a hub model.
         trust_remote_code: run Python code that comes with a hub model.
         unsafe_weights: accept weight files that are not safetensors (they are unpickled).
+        remote_key: the API key of the server that runs a `ModelHandler.REMOTE` model.
     """
 
     device: str = "auto"
@@ -62,6 +70,7 @@ class EmbeddingEngineConfig:
     revision: str | None = None
     trust_remote_code: bool = False
     unsafe_weights: bool = False
+    remote_key: str | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.precision not in ("auto", "float32", "bfloat16", "float16"):
@@ -297,20 +306,30 @@ class ImageSpace(Generic[S]):
         raise InvalidSpaceParamException(f"{schema.__name__} is not in this space. It holds {known}.")
 
     def with_model(
-        self, model: str | None = None, model_handler: ModelHandler | None = None
+        self,
+        model: str | None = None,
+        model_handler: ModelHandler | None = None,
+        embedding_engine_config: EmbeddingEngineConfig | None = None,
     ) -> ImageSpace[S]:
-        """The same space over another model or handler; this one is unchanged."""
+        """The same space over another model, handler or engine; this one is unchanged."""
         images = [e.blob if e.description is None else e.blob + e.description for e in self.entries]
         return ImageSpace(
             images,
             model or self.model,
             model_handler or self.model_handler,
             self.model_cache_dir,
-            self.embedding_engine_config,
+            embedding_engine_config or self.embedding_engine_config,
             weights=self.weights,
             parts=self.parts,
             keep_parts=self.keep_parts,
         )
+
+    def with_remote_key(self, key: str) -> ImageSpace[S]:
+        """The same space, its remote model asked for with this key; a space of a local model, or with a key, as it is."""
+        config = self.embedding_engine_config
+        if self.model_handler is not ModelHandler.REMOTE or config.remote_key is not None:
+            return self
+        return self.with_model(embedding_engine_config=dataclasses.replace(config, remote_key=key))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ImageSpace):

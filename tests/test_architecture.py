@@ -36,6 +36,10 @@ MAY_IMPORT = {
     "hit": {"schema"},
     "query": {"schema", "space", "demo"},
     "settings": set[str](),
+    "server": {
+        *("connector", "schema", "space", "engine", "blobs", "query", "hit", "report", "rows", "logs"),
+        *("settings", "terminal", "typed_id", "testing"),
+    },
     "target": {"space"},
 }
 # Library → the one room that may know it. Annotations that only type checkers read do not count.
@@ -56,8 +60,13 @@ ONLY_IN = {
     "pydantic_settings": "settings",
     "typer": "cli",
     "sqlalchemy": "sources",
+    "fastapi": "server",
+    "starlette": "server",
+    "uvicorn": "server",
+    "prometheus_client": "server",
 }
 ALLOWED_BESIDE = {
+    ("socket", "server"),  # listens
     ("PIL", "demo"),  # draws its pictures
     ("fsspec", "sources"),  # lists what lies beneath a prefix
     ("PIL", "engine"),  # the model libraries take pictures as PIL has them
@@ -116,6 +125,13 @@ def test_a_library_is_known_in_one_room_only(path: Path) -> None:
         )
         home = ONLY_IN.get(library, room)
         assert home == room or (library, room) in ALLOWED_BESIDE, f"{path} of room '{room}' imports {name}"
+
+
+def test_in_the_engine_one_file_speaks_http() -> None:
+    """A model may be run by a server; everything else in the engine must work with the network switched off."""
+    files = [path for path in MODULES if room_of(path) == "engine"]
+    speaking = [path.name for path in files if any(name.split(".")[0] == "httpx" for name in imported(path))]
+    assert speaking == ["remote_wire.py"]
 
 
 def loaded_by(code: str) -> set[str]:

@@ -16,6 +16,9 @@ Rows = NDArray[np.float32]
 # Vectors that cancel leave rounding noise of about 1e-8; a direction read from that would be a random one.
 _CANCELLED = 1e-6
 
+AWAY = 0.5
+"""How much what a query should not be like counts, beside the query."""
+
 
 def unit(rows: ArrayLike) -> Rows:
     """Bring vectors to Euclidean length one.
@@ -84,6 +87,32 @@ def query_vector(image: ArrayLike | None, text: ArrayLike | None, weights: Weigh
             "two."
         )
     return _unit(fused).astype(np.float32)
+
+
+def away_from(query: ArrayLike | None, others: ArrayLike) -> Rows:
+    """Turn a query away from what it should not be like: `unit(query - 0.5 * mean(others))`.
+
+    Half of their mean: what is asked for still counts for more than what is not wanted. Without a query it is the
+    direction opposite to their mean.
+
+    Args:
+        query: one vector of length one (length,), or None.
+        others: vectors of length one (n, length), at least one.
+
+    Returns:
+        float32 (length,), of length one.
+
+    Raises:
+        EmbeddingError: nothing is left, because they cancel each other out.
+    """
+    mean = np.asarray(others, np.float64).mean(axis=0)
+    turned = -mean if query is None else np.asarray(query, np.float64) - AWAY * mean
+    if np.linalg.norm(turned) <= _CANCELLED:
+        raise EmbeddingError(
+            "Nothing is left to search with: what is wanted and what is not cancel each other out. "
+            "Leave one of the unlike records out."
+        )
+    return _unit(turned).astype(np.float32)
 
 
 def is_empty(rows: ArrayLike) -> NDArray[np.bool_]:

@@ -1,10 +1,11 @@
-"""The Hugging Face hub: look into its cache, ask it shortly, then download. The only file that may use a network.
+"""The Hugging Face hub: look into its cache, ask it shortly, then download. With `remote_wire.py`, all the network here.
 
 Downloads were run against a small hub on a loopback port; the real one was not in reach where this was written.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import logging
 import time
@@ -22,6 +23,7 @@ PROBE_SECONDS = 3.0
 
 _TOKENS = ["*.json", "*.txt", "*.model", "*.jinja"]
 _SAFE = ["model.safetensors", "*/model.safetensors", "model-*.safetensors", "*/model-*.safetensors"]
+_READS_WORDS = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "vocab.json", "vocab.txt")
 _PICKLED = ["pytorch_model*.bin", "*/pytorch_model*.bin"]
 
 
@@ -93,6 +95,30 @@ def download(repository: str, config: ImageEmbeddingConfig, *, begun: bool = Fal
             allow_patterns=_wanted(config),
             tqdm_class=bar,
         )
+    return Path(folder)
+
+
+def companion(repository: str, config: ImageEmbeddingConfig) -> Path:
+    """The folder of another model's settings and tokenizer, without its weights: an open_clip model may name one as its
+    text tower, whose trained weights are in its own file.
+
+    Raises:
+        ModelUnavailable: it is not in the cache, and the hub may not be asked or cannot be reached.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
+    # The revision is that of the model itself.
+    engine = dataclasses.replace(config.embedding_engine_config, revision=None)
+    config = dataclasses.replace(config, embedding_engine_config=engine)
+    snapshot = cached(repository, ("config.json",), config)
+    if snapshot is not None and any((snapshot / name).is_file() for name in _READS_WORDS):
+        return snapshot
+    if is_off(config):
+        why = "looking further is switched off (offline=True or HF_HUB_OFFLINE)"
+        raise _unavailable(repository, config, why, snapshot is not None)
+    with _translated(repository, config, snapshot is not None):
+        HfApi().model_info(repository, timeout=PROBE_SECONDS)  # for the reason that `download` gives
+        folder = snapshot_download(repository, cache_dir=config.model_cache_dir, allow_patterns=_TOKENS)
     return Path(folder)
 
 

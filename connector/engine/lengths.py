@@ -28,7 +28,7 @@ def vector_length(config: ImageEmbeddingConfig) -> int:
         ModelUnavailable: only loading the model would tell, and that is not possible.
     """
     handler = config.model_handler
-    if handler is ModelHandler.STAND_IN:
+    if handler in (ModelHandler.STAND_IN, ModelHandler.REMOTE):
         return load_handler(config).length
     if handler is ModelHandler.OPEN_CLIP and not Path(config.model).is_dir():
         architecture = open_clip_architecture(config.model.partition("/")[0])
@@ -47,7 +47,7 @@ def vector_length(config: ImageEmbeddingConfig) -> int:
 def _declared(folder: Path, handler: ModelHandler) -> int | None:
     if handler is ModelHandler.OPEN_CLIP:
         return _int(_read(folder / "open_clip_config.json").get("model_cfg", {}).get("embed_dim"))
-    if handler is ModelHandler.DINOV2:
+    if handler in (ModelHandler.DINOV2, ModelHandler.VITRIVR_DINOV2):
         return _int(_read(folder / "config.json").get("hidden_size"))
     modules = _read(folder / "modules.json")
     if len(modules) > 1 or "truncate_dim" in _read(folder / "config_sentence_transformers.json"):

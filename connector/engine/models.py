@@ -19,6 +19,7 @@ import dataclasses
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 from connector.engine import hub
 from connector.engine.weights import digest, weight_files
@@ -29,11 +30,15 @@ _CONFIGS = {
     ModelHandler.SENTENCE_TRANSFORMERS: ("modules.json", "config.json"),
     ModelHandler.OPEN_CLIP: ("open_clip_config.json",),
     ModelHandler.DINOV2: ("config.json",),
+    ModelHandler.VITRIVR_DINOV2: ("config.json",),
 }
+# Older repositories of open_clip's hold weights alone; the settings of their tags come with open_clip.
+_BARE = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 _EXAMPLES = {
     ModelHandler.SENTENCE_TRANSFORMERS: "'sentence-transformers/clip-ViT-B-32'",
     ModelHandler.OPEN_CLIP: "'laion/CLIP-ViT-B-32-laion2B-s34B-b79K' or 'ViT-B-32/laion2b_s34b_b79k'",
     ModelHandler.DINOV2: "'facebook/dinov2-small'",
+    ModelHandler.VITRIVR_DINOV2: "'facebook/dinov2-small'",
     ModelHandler.STAND_IN: "'stand-in'",
 }
 
@@ -90,8 +95,11 @@ def cached(repository: str, config: ImageEmbeddingConfig) -> Path | None:
     Raises:
         ModelUnavailable: no model on the hub can have this name.
     """
+    names = _CONFIGS[config.model_handler]
+    if config.model_handler is ModelHandler.OPEN_CLIP:
+        names += _BARE
     try:
-        return hub.cached(repository, _CONFIGS[config.model_handler], config)
+        return hub.cached(repository, names, config)
     except ValueError as error:
         raise _nowhere(config.model, config.model_handler) from error
 
@@ -139,6 +147,45 @@ def open_clip_architecture(name: str) -> dict[str, object] | None:
     return settings
 
 
+def open_clip_settings(files: ModelFiles, config: ImageEmbeddingConfig) -> dict[str, Any]:
+    """The "model_cfg" and "preprocess_cfg" of an open_clip model: its folder's, else those that come with its tag."""
+    file = files.folder / "open_clip_config.json"
+    if file.is_file():
+        settings: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        return settings
+    from open_clip.pretrained import get_pretrained_cfg
+
+    architecture, _, tag = config.model.partition("/")
+    return {
+        "model_cfg": open_clip_architecture(architecture),
+        "preprocess_cfg": get_pretrained_cfg(architecture, tag),
+    }
+
+
+def companion(name: str, files: ModelFiles, config: ImageEmbeddingConfig) -> Path:
+    """The folder of the settings and the tokenizer of a text tower, which an open_clip model names.
+
+    They may lie in the model's own folder (config.json beside the tokenizer's files), so that nobody need be asked.
+
+    Raises:
+        ModelUnavailable: they are not here and cannot be fetched.
+    """
+    from open_clip.hf_configs import arch_dict
+
+    try:
+        kind = json.loads((files.folder / "config.json").read_text("utf-8")).get("model_type")
+    except (OSError, ValueError):  # absent is normal
+        kind = None
+    if kind in arch_dict and (files.folder / "tokenizer_config.json").is_file():
+        return files.folder
+    return Path(name) if Path(name).is_dir() else hub.companion(name, config)
+
+
+def _is_tagged(config: ImageEmbeddingConfig) -> bool:
+    architecture = config.model.partition("/")[0]
+    return config.model_handler is ModelHandler.OPEN_CLIP and open_clip_architecture(architecture) is not None
+
+
 def _tagged(architecture: str, tag: str) -> str:
     from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
@@ -166,7 +213,8 @@ def _folder(path: str) -> Path:
 
 def _checked(name: str, folder: Path, revision: str, config: ImageEmbeddingConfig) -> ModelFiles:
     configs = _CONFIGS[config.model_handler]
-    if not any((folder / each).is_file() for each in configs):
+    bare = revision and _is_tagged(config)
+    if not bare and not any((folder / each).is_file() for each in configs):
         raise ModelUnavailable(
             f"Folder '{folder}' has no {' or '.join(configs)}, so it is no model that the handler "
             f"{config.model_handler.name} reads, or it is incomplete. Copy or download the model again, or "

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from connector.engine import ImageHandler, remote_wire
+from connector.engine.remote_wire import Pace
 from connector.space import EmbeddingEngineConfig, ImageEmbeddingConfig, ModelHandler
+from connector.testing import StandInHandler
+from tests.engine.jobs_server import JobsServer, served
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +62,46 @@ def pictures() -> list[Image.Image]:
         Image.fromarray(noise),
         Image.fromarray(noise).resize((900, 700), Image.Resampling.BICUBIC),
     ]
+
+
+Serve = Callable[..., JobsServer]
+
+
+class Sleeps:
+    """Time that passes only where somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.pauses: list[float] = []
+
+    def clock(self) -> float:
+        """Seconds."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Wait without waiting."""
+        self.pauses.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def sleeps(monkeypatch: pytest.MonkeyPatch) -> Sleeps:
+    """No test waits."""
+    sleeps = Sleeps()
+    monkeypatch.setattr(remote_wire, "PACE", Pace(clock=sleeps.clock, sleep=sleeps.sleep))
+    return sleeps
+
+
+@pytest.fixture
+def serve(sleeps: Sleeps) -> Iterator[Serve]:
+    """Start servers, and stop them in the end."""
+    with ExitStack() as stack:
+
+        def start(kind: Literal["ours", "original"], **models: ImageHandler) -> JobsServer:
+            return stack.enter_context(served(JobsServer(kind, **models or {"stand_in": StandInHandler()})))
+
+        yield start
+        gc.collect()  # handlers close their sockets when they go
 
 
 def cosines(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ class Hub:
         self.revisions = revisions
         self.requests: list[str] = []
         self.status = 200
+        self.also: list[Hub] = []
 
     def commit(self, revision: str) -> str:
         """The commit that a branch or tag stands for."""
@@ -33,7 +34,10 @@ class Hub:
         return next((folder for name, folder in self.revisions.items() if self.commit(name) == commit), None)
 
     def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
-        """Answer a path: status, headers, body."""
+        """Answer a path: status, headers, body; for the repositories of `also`, as those do."""
+        for other in self.also:
+            if f"/{other.repository}/" in f"{path}/":
+                return other.answer(path)
         if self.status != 200:
             return self.status, {"X-Error-Code": {401: "RepoNotFound", 403: "GatedRepo"}[self.status]}, b"{}"
         api = f"/api/models/{self.repository}"

@@ -40,6 +40,7 @@ from transformers import (
     ViTConfig,
     ViTImageProcessor,
     ViTModel,
+    XLMRobertaConfig,
 )
 
 WORDS = [
@@ -60,13 +61,13 @@ def build_all(root: Path) -> dict[str, Path]:
     return folders
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
+def tokenizer(known: list[str] = WORDS) -> PreTrainedTokenizerFast:
     """A tokenizer of twenty words; `</s>` has the highest id, as CLIP's pooling wants it."""
-    words = Tokenizer(WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unk>"))
+    words = Tokenizer(WordLevel({word: number for number, word in enumerate(known)}, unk_token="<unk>"))
     words.normalizer = normalizers.Lowercase()  # type: ignore[assignment, unused-ignore]
     words.pre_tokenizer = pre_tokenizers.Whitespace()  # type: ignore[assignment, unused-ignore]
     words.post_processor = processors.TemplateProcessing(  # type: ignore[assignment, unused-ignore]
-        single="<s> $A </s>", special_tokens=[("<s>", WORDS.index("<s>")), ("</s>", WORDS.index("</s>"))]
+        single="<s> $A </s>", special_tokens=[("<s>", known.index("<s>")), ("</s>", known.index("</s>"))]
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=words,
@@ -199,6 +200,51 @@ def open_clip_words(folder: Path) -> Path:
     open_clip_model(folder, text={"vocab_size": len(WORDS), "hf_tokenizer_name": "local"})
     tokenizer().save_pretrained(folder)
     return folder
+
+
+def open_clip_multilingual(folder: Path) -> Path:
+    """An open_clip folder with a text tower of transformers', as xlm-roberta-base-ViT-B-32: mean pool and MLP.
+
+    Its text tower is named as the real one's is; the tower's settings and tokenizer lie in the folder, too.
+    """
+    folder.mkdir(parents=True)
+    words = ["<s>", "<pad>", "</s>", "<unk>", *WORDS[3:-1]]
+    ids: dict[str, Any] = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "type_vocab_size": 1}
+    towers = XLMRobertaConfig(**_text(vocab_size=len(words), max_position_embeddings=90, **ids))
+    towers.save_pretrained(folder)
+    tokenizer(words).save_pretrained(folder)
+    text: dict[str, Any] = {"hf_model_name": "xlm-roberta-base", "hf_tokenizer_name": "xlm-roberta-base"}
+    config = {
+        "embed_dim": LENGTH,
+        "vision_cfg": {"image_size": 224, "layers": 2, "width": 32, "head_width": 16, "patch_size": 32},
+        "text_cfg": {**text, "hf_pooler_type": "mean_pooler"},
+    }
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
+    model = open_clip.create_model(
+        f"local-dir:{folder}",
+        load_weights=False,
+        text_cfg={**text, "hf_model_name": str(folder), "hf_model_pretrained": False},
+    )
+    lively(model)
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    return folder
+
+
+def clip_224(folder: Path) -> Path:
+    """A CLIP with the real one's sizes of pictures, and its old mistake: an end-of-text id of 2 in its settings."""
+    settings = _text(eos_token_id=2, hidden_act="quick_gelu", max_position_embeddings=77)
+    vision = _vision(hidden_size=32, image_size=224, patch_size=32, hidden_act="quick_gelu")
+    config = CLIPConfig(text_config=settings, vision_config=vision, projection_dim=LENGTH)
+    words = tokenizer()
+    words.model_max_length = 77
+    return _save(CLIPModel(config), CLIPProcessor(CLIPImageProcessor(), words), folder)
+
+
+def dinov2_518(folder: Path) -> Path:
+    """A DINOv2 with the real one's table of positions, 37 x 37 patches of 14."""
+    images = BitImageProcessor(size={"shortest_edge": 256}, crop_size={"height": 224, "width": 224})
+    config = Dinov2Config(**_vision(mlp_ratio=2, image_size=518, patch_size=14))
+    return _save(Dinov2Model(config), images, folder)
 
 
 def open_clip_squash(folder: Path) -> Path:

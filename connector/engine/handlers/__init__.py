@@ -6,9 +6,11 @@ What a handler can do is its type: one that cannot read text has no `embed_texts
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -20,12 +22,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["ImageHandler", "TextHandler", "load_handler"]
+__all__ = ["ImageHandler", "TextHandler", "load_handler", "release_handler"]
 
 _LOADERS = {
     ModelHandler.SENTENCE_TRANSFORMERS: "connector.engine.handlers.sentence_transformers",
     ModelHandler.OPEN_CLIP: "connector.engine.handlers.open_clip",
     ModelHandler.DINOV2: "connector.engine.handlers.dinov2",
+    ModelHandler.VITRIVR_DINOV2: "connector.engine.handlers.vitrivr_dinov2",
+    ModelHandler.REMOTE: "connector.engine.handlers.remote",
     ModelHandler.STAND_IN: "connector.testing",
 }
 
@@ -63,8 +67,14 @@ class TextHandler(ImageHandler, Protocol):
         ...
 
 
-_loading = threading.Lock()
+_guard = threading.Lock()  # of the three tables below, for a moment
+_loading: dict[ImageEmbeddingConfig, threading.Lock] = {}
 _loaded: dict[ImageEmbeddingConfig, ImageHandler] = {}
+# Models let go of that somebody still holds: they are taken up again, for two copies would not fit.
+_released: weakref.WeakValueDictionary[ImageEmbeddingConfig, ImageHandler] = weakref.WeakValueDictionary()
+
+# The libraries change loggers and progress bars of the whole process while they load.
+_one_library = threading.Lock()
 
 
 def load_handler(config: ImageEmbeddingConfig) -> ImageHandler:
@@ -74,11 +84,29 @@ def load_handler(config: ImageEmbeddingConfig) -> ImageHandler:
         ModelUnavailable: the model is not here and cannot be fetched, or its files cannot be used.
         InvalidSpaceParamException: the configuration names a device that does not exist.
     """
-    key = dataclasses.replace(config, embedding_engine_config=_of_the_model(config.embedding_engine_config))
-    with _loading:
-        if key not in _loaded:
-            _loaded[key] = _load(config)
-        return _loaded[key]
+    key = _key(config)
+    with _guard:
+        loading = _loading.setdefault(key, threading.Lock())
+    with loading:
+        with _guard:
+            handler = _loaded.get(key) or _released.get(key)
+        if handler is None:
+            # Nothing of this process waits for a server that is slow to answer, but for the model itself.
+            remote = config.model_handler is ModelHandler.REMOTE
+            with contextlib.nullcontext() if remote else _one_library:
+                handler = _load(config)
+        with _guard:
+            _loaded[key] = handler
+        return handler
+
+
+def release_handler(config: ImageEmbeddingConfig) -> None:
+    """Let go of a loaded model: its memory is free once nobody holds it any more. One that is not loaded is no matter."""
+    key = _key(config)
+    with _guard:
+        handler = _loaded.pop(key, None)
+        if handler is not None:
+            _released[key] = handler
 
 
 def _load(config: ImageEmbeddingConfig) -> ImageHandler:
@@ -96,6 +124,10 @@ def _load(config: ImageEmbeddingConfig) -> ImageHandler:
             f"{type(error).__name__}: {str(error)[:500]} Check that the model was made for this handler, and "
             "that its files are complete."
         ) from error
+
+
+def _key(config: ImageEmbeddingConfig) -> ImageEmbeddingConfig:
+    return dataclasses.replace(config, embedding_engine_config=_of_the_model(config.embedding_engine_config))
 
 
 def _of_the_model(engine: EmbeddingEngineConfig) -> EmbeddingEngineConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,14 @@ class OpenClipModel:
 def load(config: ImageEmbeddingConfig) -> OpenClipModel:
     """Load a model from the folder that its name leads to."""
     files, where = models.find(config), device.choose(config.embedding_engine_config)
-    name = f"local-dir:{files.folder}"
+    settings = models.open_clip_settings(files, config)
+    name, options = _source(files, settings, config)
+    text = settings["model_cfg"]["text_cfg"]
+    tower = None
+    if "hf_model_name" in text:
+        # By its name the library would ask the hub for the tower's settings, offline or not.
+        tower = models.companion(text["hf_model_name"], files, config)
+        options["text_cfg"] = {**text, "hf_model_name": str(tower), "hf_model_pretrained": False}
     with device.quietly(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # Its siblings go on without weights, from random numbers; this one refuses.
@@ -65,9 +73,9 @@ def load(config: ImageEmbeddingConfig) -> OpenClipModel:
             precision=_PRECISION[where.precision],
             device=where.name,
             force_quick_gelu=_quick_gelu(config.model),
+            **options,
         )
-        # The same name, or a tokenizer of another vocabulary would be chosen in silence.
-        tokenizer = open_clip.get_tokenizer(name)
+        tokenizer = _tokenizer(name, text, files, tower)
     identity = files.identity(
         ModelHandler.OPEN_CLIP,
         precision=where.precision,
@@ -75,6 +83,37 @@ def load(config: ImageEmbeddingConfig) -> OpenClipModel:
         library=f"open_clip {'.'.join(open_clip.__version__.split('.')[:2])}",
     )
     return OpenClipModel(model.eval(), transform, tokenizer, where, identity)
+
+
+def _source(
+    files: models.ModelFiles, settings: dict[str, Any], config: ImageEmbeddingConfig
+) -> tuple[str, dict[str, Any]]:
+    """How open_clip is told of a model, and with which options."""
+    if (files.folder / "open_clip_config.json").is_file():
+        return f"local-dir:{files.folder}", {}
+    # Weights without settings: those of the tag. A file's path instead of the tag would lose its preprocessing.
+    given = settings["preprocess_cfg"]
+    names = ("mean", "std", "interpolation", "resize_mode")
+    options = {f"image_{name}": given[name] for name in names if given.get(name)}
+    return config.model.partition("/")[0], {"pretrained": str(files.weights[0]), **options}
+
+
+def _tokenizer(
+    name: str, text: dict[str, Any], files: models.ModelFiles, tower: Path | None
+) -> Callable[[list[str]], torch.Tensor]:
+    chosen: Callable[[list[str]], torch.Tensor]
+    if tower is None:
+        # The same name, or a tokenizer of another vocabulary would be chosen in silence.
+        chosen = open_clip.get_tokenizer(name)
+        return chosen
+    own = (files.folder / "tokenizer_config.json").is_file()
+    chosen = open_clip.tokenizer.HFTokenizer(
+        str(files.folder if own else tower),
+        context_length=text.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH),
+        tokenizer_mode=text.get("tokenizer_mode"),
+        **text.get("tokenizer_kwargs", {}),
+    )
+    return chosen
 
 
 def _quick_gelu(name: str) -> bool:

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from open_clip import pretrained
 from PIL import Image
 
-from connector.engine import TextHandler, load_handler
+from connector.engine import TextHandler, load_handler, models
 from connector.engine.frames import resized
 from connector.errors import ModelUnavailable
 from connector.space import ImageEmbeddingConfig, ModelHandler, PictureFrame
 from tests.engine.conftest import cosines
 from tests.engine.hub import Hub, serve
-from tests.engine.models import open_clip_model
+from tests.engine.models import open_clip_model, open_clip_multilingual
 
 Configured = Callable[..., ImageEmbeddingConfig]
 Folders = dict[str, Path]
@@ -185,6 +185,92 @@ def test_a_tags_weights_run_with_the_activation_they_were_trained_with(
     assert cosines(handler.embed_texts(TEXTS), texts).min() >= 0.99999
     assert cosines(handler.embed_images(pictures), wrong).max() < 0.99999
     assert handler.identity["name"] == "ViT-B-32/tiny_tag"
+
+
+# text towers of transformers'
+
+
+@pytest.fixture
+def multilingual(tmp_path: Path) -> Path:
+    """A folder as a person may put it together: the tower's settings and tokenizer beside the model."""
+    torch.manual_seed(0)
+    return open_clip_multilingual(tmp_path / "multilingual")
+
+
+@pytest.fixture
+def bare(multilingual: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """The real one's repositories: weights alone here, and the tower's settings and tokenizer there."""
+    model, tower = tmp_path / "model", tmp_path / "tower"
+    for folder, names in (
+        (model, ["open_clip_model.safetensors"]),
+        (tower, ["config.json", "tokenizer.json", "tokenizer_config.json"]),
+    ):
+        folder.mkdir()
+        for name in names:
+            shutil.copy(multilingual / name, folder)
+    (tower / "model.safetensors").write_bytes(b"weights that nobody needs")
+    settings = json.loads((multilingual / "open_clip_config.json").read_text())["model_cfg"]
+    monkeypatch.setattr(
+        models, "open_clip_architecture", lambda name: settings if name == "tiny-xlm" else None
+    )
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "tiny-xlm", settings)
+    tag = {"hf_hub": "org/tiny/", "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+    monkeypatch.setitem(pretrained._PRETRAINED, "tiny-xlm", {"tag": tag})
+    hub = Hub("org/tiny", {"main": model})
+    hub.also = [Hub("xlm-roberta-base", {"main": tower})]
+    return hub
+
+
+def test_a_folder_with_its_text_tower_needs_no_hub(
+    multilingual: Path, configured: Configured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Hub("org/none", {})
+    with serve(hub, monkeypatch):
+        assert _handler(configured(multilingual, OPEN_CLIP)).embed_texts(["mug"]).shape == (1, 24)
+    assert hub.requests == []
+
+
+def test_weights_without_settings_are_those_of_their_tag(
+    bare: Hub,
+    multilingual: Path,
+    configured: Configured,
+    pictures: list[Image.Image],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serve(bare, monkeypatch):
+        handler = _handler(configured("tiny-xlm/tag", OPEN_CLIP, cache=tmp_path / "cache"))
+    plain = _handler(configured(multilingual, OPEN_CLIP))
+    np.testing.assert_allclose(handler.embed_texts(TEXTS), plain.embed_texts(TEXTS), atol=1e-6)
+    assert handler.identity["weights"] == plain.identity["weights"]
+    assert "mean=0.5,0.5,0.5" in handler.identity["preprocess"], "the tag's, not the library's usual one"
+    assert cosines(handler.embed_images(pictures), plain.embed_images(pictures)).max() < 0.99999
+    assert not any("model.safetensors" in each and "xlm-roberta" in each for each in bare.requests)
+    assert not list((tmp_path / "cache").rglob("models--xlm-roberta-base/snapshots/*/model.safetensors"))
+
+
+def test_what_was_fetched_once_is_enough_without_a_hub(
+    bare: Hub, configured: Configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    with serve(bare, monkeypatch):
+        first = _handler(configured("tiny-xlm/tag", OPEN_CLIP, cache=cache))
+    asked = len(bare.requests)
+    again = _handler(configured("tiny-xlm/tag", OPEN_CLIP, cache=cache, offline=True))
+    np.testing.assert_array_equal(again.embed_texts(TEXTS), first.embed_texts(TEXTS))
+    assert len(bare.requests) == asked
+
+
+def test_a_missing_text_tower_is_told_by_its_name(
+    bare: Hub, configured: Configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    with serve(bare, monkeypatch):
+        bare.also[0].status = 401
+        with pytest.raises(ModelUnavailable, match="'xlm-roberta-base' is not in the local cache"):
+            load_handler(configured("tiny-xlm/tag", OPEN_CLIP, cache=cache))
+    with pytest.raises(ModelUnavailable, match=r"'xlm-roberta-base' is not in .*switched off"):
+        load_handler(configured("tiny-xlm/tag", OPEN_CLIP, cache=cache, offline=True))
 
 
 def test_the_model_is_not_left_in_training(configured: Configured, tmp_path: Path) -> None:
