@@ -90,7 +90,8 @@ class Collection:
             _check_current(self.name, stored)
             if not check_declared(self.name, self._space, stored):
                 _ = embedder.engine  # loading it compares the model itself
-            if renewed := renewed_spec(self.name, self._space, embedder.names, stored):
+            indexed = self.store.indexed()
+            if renewed := renewed_spec(self.name, self._space, embedder.names, stored, indexed):
                 self.store.create(renewed)
 
     def _create(self, embedder: Embedder) -> None:
@@ -198,8 +199,10 @@ class Collection:
         found = self.store.get(wanted, vectors=vectors)
         return [found[point] for point in wanted if point in found]
 
-    def vector(self, id: str | int, schema: type[Schema] | None, using: str) -> FloatVector:
-        """The stored vector of a record.
+    def vector(
+        self, id: str | int, schema: type[Schema] | None, using: str, part: str = "like"
+    ) -> FloatVector:
+        """The stored vector of a record, named as `part` of a query.
 
         Raises:
             DataError: there is no such record, or it has no such vector.
@@ -207,7 +210,9 @@ class Collection:
         for point in self.points(id, schema, vectors=True):
             if using in point.vectors:
                 return point.vectors[using]
-        raise DataError(f"like is {id!r}, but there is no such record with a vector '{using}'. Check the id.")
+        raise DataError(
+            f"{part} is {id!r}, but there is no such record with a vector '{using}'. Check the id."
+        )
 
     def record(self, point: Point) -> Schema:
         """A point's record, as its own class."""

@@ -59,14 +59,22 @@ def collection_spec(
 
 
 def renewed_spec(
-    name: str, space: ImageSpace[Any], vectors: tuple[str, ...], stored: Mapping[str, Any]
+    name: str,
+    space: ImageSpace[Any],
+    vectors: tuple[str, ...],
+    stored: Mapping[str, Any],
+    indexed: frozenset[str] | None,
 ) -> CollectionSpec | None:
-    """What a collection that is there lacks of the schemas as they are now; None where it lacks nothing."""
+    """What a collection that is there lacks of the schemas as they are now; None where it lacks nothing.
+
+    `indexed` are the payload keys that have an index, None where none are needed.
+    """
     schemas = {**stored["schemas"], **declared(space)["schemas"]}
-    if schemas == stored["schemas"]:
+    indexes = payload_indexes(space.schemas)
+    if schemas == stored["schemas"] and (indexed is None or indexes.keys() <= indexed):
         return None
     metadata = {**stored, "schemas": schemas, "space": {**stored["space"], **declared(space)["space"]}}
-    return CollectionSpec(name, stored["length"], vectors, payload_indexes(space.schemas), metadata)
+    return CollectionSpec(name, stored["length"], vectors, indexes, metadata)
 
 
 def declared(space: ImageSpace[Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from qdrant_client import QdrantClient, models
 
 from connector.errors import PointError
 from connector.store.batches import chunks
+from connector.store.client_values import facets, outermost
 from connector.store.connection import Connection
 from connector.store.lease import INDEXES as LEASE_INDEXES
 from connector.store.lease import LeaseLock
@@ -21,6 +22,7 @@ from connector.store.retry import Refused, Retries
 from connector.store.shape import best_first
 from connector.store.spelling import from_client, old_tombstones, to_filter, to_index
 from connector.store.store import CollectionSpec, FloatVector, IndexKind, Point, ScoredPoint, Where
+from connector.store.values import Extent, Facet, counted, extent_of, most_first
 from connector.store.wire import MemoryCalls, ServerCalls, raise_for_status
 from connector.store.writes import MemoryWrites, Writes
 
@@ -116,6 +118,13 @@ class ClientStore:
             self.renew(spec.metadata)
         self._lock.made()
 
+    def indexed(self) -> frozenset[str] | None:
+        """Return the payload keys that have an index; one request."""
+        info = self._to.info()
+        if info is None:
+            raise self._to.missing()
+        return frozenset(info.payload_schema) if isinstance(self._lock, LeaseLock) else None
+
     def renew(self, metadata: Mapping[str, object]) -> None:
         """Merge into the collection's metadata; Qdrant itself merges, in one step."""
         name = self._to.real_name()
@@ -191,6 +200,19 @@ class ClientStore:
             lambda: self._to.client.count(self._to.collection, count_filter=filter_, exact=True)
         ).count
 
+    def facet(self, key: str, where: Where | None = None, *, limit: int = 20) -> list[Facet]:
+        """Return the values that most points have at a payload key, and how many; without an index by reading all."""
+        found = facets(self._to, key, to_filter(where), limit)
+        if found is None:
+            return counted((point.payload for point in self.scan(where, keys=[key])), key, limit)
+        return most_first(found)
+
+    def extent(self, key: str, where: Where | None = None) -> Extent | None:
+        """Return the smallest and the largest value at a payload key; without an index by reading all."""
+        ends = outermost(self._to, key, to_filter(where))
+        payloads = (point.payload for point in self.scan(where, keys=[key])) if ends is None else ends
+        return extent_of(payloads, key)
+
     def query(
         self,
         vector: FloatVector,
@@ -200,7 +222,7 @@ class ClientStore:
         limit: int = 10,
         offset: int = 0,
         min_score: float | None = None,
-        with_vectors: bool = False,
+        with_vectors: bool | Sequence[str] = False,
     ) -> list[ScoredPoint]:
         """Return the points nearest to `vector`, best first."""
         self._to.shape().check_query(vector, using)
@@ -214,7 +236,7 @@ class ClientStore:
                 limit=limit,
                 offset=offset,
                 with_payload=True,
-                with_vectors=with_vectors,
+                with_vectors=with_vectors if isinstance(with_vectors, bool) else list(with_vectors),
             )
         )
         return best_first([ScoredPoint(from_client(hit), hit.score) for hit in found.points], min_score)

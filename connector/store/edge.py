@@ -21,8 +21,17 @@ from connector.store.lock import Clock
 from connector.store.place import Place
 from connector.store.points import DELETED, VERSION, is_buried, tombstone, version_of
 from connector.store.shape import best_first
-from connector.store.shard import from_engine, old_tombstones, to_filter, write, write_payloads
+from connector.store.shard import (
+    facets,
+    from_engine,
+    old_tombstones,
+    outermost,
+    to_filter,
+    write,
+    write_payloads,
+)
 from connector.store.store import CollectionSpec, FloatVector, Point, ScoredPoint, Where
+from connector.store.values import Extent, Facet, counted, extent_of, most_first
 
 
 class EdgeStore:
@@ -39,6 +48,12 @@ class EdgeStore:
     def create(self, spec: CollectionSpec) -> None:
         """Make the collection, or add the payload indexes and metadata that the one there lacks."""
         self._place.create(spec)
+
+    def indexed(self) -> frozenset[str] | None:
+        """Return the payload keys that have an index."""
+        shard, _ = self._place.open()
+        with self._place.border("read"):
+            return frozenset(shard.info().payload_schema)
 
     def renew(self, metadata: Mapping[str, object]) -> None:
         """Merge into the collection's metadata; whole or not at all."""
@@ -130,6 +145,25 @@ class EdgeStore:
         with self._place.border("read"):
             return shard.count(engine.CountRequest(exact=True, filter=filter_))
 
+    def facet(self, key: str, where: Where | None = None, *, limit: int = 20) -> list[Facet]:
+        """Return the values that most points have at a payload key, and how many; without an index by reading all."""
+        shard, _ = self._place.open()
+        filter_ = to_filter(where)
+        with self._place.border("read"):
+            found = facets(shard, key, filter_, limit)
+        if found is None:
+            return counted((point.payload for point in self.scan(where, keys=[key])), key, limit)
+        return most_first(found)
+
+    def extent(self, key: str, where: Where | None = None) -> Extent | None:
+        """Return the smallest and the largest value at a payload key; without an index by reading all."""
+        shard, _ = self._place.open()
+        filter_ = to_filter(where)
+        with self._place.border("read"):
+            ends = outermost(shard, key, filter_)
+        payloads = (point.payload for point in self.scan(where, keys=[key])) if ends is None else ends
+        return extent_of(payloads, key)
+
     def query(
         self,
         vector: FloatVector,
@@ -139,7 +173,7 @@ class EdgeStore:
         limit: int = 10,
         offset: int = 0,
         min_score: float | None = None,
-        with_vectors: bool = False,
+        with_vectors: bool | Sequence[str] = False,
     ) -> list[ScoredPoint]:
         """Return the points nearest to `vector`, best first."""
         shard, shape = self._place.open()
@@ -155,7 +189,7 @@ class EdgeStore:
                     limit=limit,
                     offset=offset,
                     with_payload=True,
-                    with_vector=with_vectors,
+                    with_vector=with_vectors if isinstance(with_vectors, bool) else list(with_vectors),
                 )
             )
         hits = [ScoredPoint(from_engine(hit), hit.score) for hit in found]

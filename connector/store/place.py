@@ -58,9 +58,10 @@ class Place:
         return self._folder / (read_pointer(self._folder, self._collection) or self._collection)
 
     def read(self) -> CollectionSpec | None:
-        """Return what the collection is made of, or None; reads small files."""
+        """Return what the collection is made of, or None; reads small files, unless it is open: then nobody else can write."""
         self.check_open()
-        return read_spec(self.path)
+        opened = self._opened
+        return read_spec(self.path) if opened is None else opened[1]
 
     def create(self, spec: CollectionSpec) -> None:
         """Make the collection, or add the payload indexes and metadata that the one there lacks."""
@@ -214,13 +215,16 @@ class Place:
         sync_folder(self._folder)
 
     def _extend(self, existing: CollectionSpec, spec: CollectionSpec) -> None:
+        shard, _ = self.open()
+        there = shard.info().payload_schema
         missing: dict[str, IndexKind] = {
-            key: kind for key, kind in spec.indexes.items() if existing.indexes.get(key) != kind
+            key: kind
+            for key, kind in spec.indexes.items()
+            if existing.indexes.get(key) != kind or key not in there
         }
         metadata = {**existing.metadata, **spec.metadata}
         if not missing and metadata == existing.metadata:
             return
-        shard, _ = self.open()
         add_indexes(shard, missing.items())
         shard.flush()
         indexes = {**existing.indexes, **missing}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import qdrant_edge as engine
@@ -21,6 +21,9 @@ from connector.store.filters import (
 )
 from connector.store.points import rfc3339, version_of
 from connector.store.store import CollectionSpec, IndexKind, Point, Where
+from connector.store.values import Facet
+
+T = TypeVar("T")
 
 _KINDS = {
     "keyword": engine.PayloadSchemaType.Keyword,
@@ -39,6 +42,8 @@ _ABOUT_THE_POINTS = (
     "Validation error",
     "Payload",
 )
+
+_NO_INDEX = ("No appropriate index for faceting", "No range index for")
 
 _SPELLING = Spelling(
     filter=engine.Filter,
@@ -129,6 +134,33 @@ def write_payloads(shard: engine.EdgeShard, batch: list[Point]) -> None:
             here = cast("engine.Filter", record_not_newer(point.id, version_of(point), _SPELLING))
             payload = dict(point.payload)
             shard.update(engine.UpdateOperation.overwrite_payload_by_filter(here, payload))
+
+
+def facets(shard: engine.EdgeShard, key: str, filter_: engine.Filter, limit: int) -> list[Facet] | None:
+    """Return the most frequent values at a payload key, counted exactly; None where it has no index to count by."""
+    request = engine.FacetRequest(key, limit=limit, exact=True, filter=filter_)
+    return _if_indexed(lambda: [(hit.value, hit.count) for hit in shard.facet(request)])
+
+
+def outermost(shard: engine.EdgeShard, key: str, filter_: engine.Filter) -> list[Mapping[str, object]] | None:
+    """Return the payloads with the smallest and the largest value at a key; None where it has no index to order by."""
+
+    def first(direction: engine.Direction) -> list[Mapping[str, object]]:
+        order = engine.OrderBy(key, direction)
+        request = engine.ScrollRequest(limit=1, filter=filter_, with_payload=[key], order_by=order)
+        return [record.payload or {} for record in shard.scroll(request)[0]]
+
+    return _if_indexed(lambda: first(engine.Direction.Asc) + first(engine.Direction.Desc))
+
+
+def _if_indexed(call: Callable[[], T]) -> T | None:
+    try:
+        return call()
+    # A border: the engine raises bare exceptions and tells them apart by their words only.
+    except Exception as error:
+        if str(error).startswith(_NO_INDEX):
+            return None
+        raise
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The store's protocol: some fifteen calls on one Qdrant collection, and the values that cross it."""
+"""The store's protocol: some twenty calls on one Qdrant collection, and the values that cross it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connector.errors import DataError, PointError
+from connector.store.values import Extent, Facet
 
 if TYPE_CHECKING:
     from connector.schema.nodes import Condition
@@ -96,6 +97,10 @@ class Store(Protocol):
         """
         ...
 
+    def indexed(self) -> frozenset[str] | None:
+        """Return the payload keys that have an index; None where Qdrant has and needs none (in memory)."""
+        ...
+
     def renew(self, metadata: Mapping[str, object]) -> None:
         """Merge into the metadata of the collection that is there; keys not named keep their values."""
         ...
@@ -158,6 +163,21 @@ class Store(Protocol):
         """Count points, exactly."""
         ...
 
+    def facet(self, key: str, where: Where | None = None, *, limit: int = 20) -> list[Facet]:
+        """Return the values that most points have at a payload key, each with the number of points, most first.
+
+        Texts, whole numbers and truth values are counted; of a list each value once. Where `limit` cuts between
+        equally frequent values, engines differ in which ones they keep.
+        """
+        ...
+
+    def extent(self, key: str, where: Where | None = None) -> Extent | None:
+        """Return the smallest and the largest value at a payload key, as stored; None where no point has any.
+
+        Numbers are compared as such, texts that are dates or datetimes as moments; other values count for nothing.
+        """
+        ...
+
     def query(
         self,
         vector: FloatVector,
@@ -167,11 +187,12 @@ class Store(Protocol):
         limit: int = 10,
         offset: int = 0,
         min_score: float | None = None,
-        with_vectors: bool = False,
+        with_vectors: bool | Sequence[str] = False,
     ) -> list[ScoredPoint]:
         """Return the points nearest to `vector` (shape (length,)) by their vector named `using`, best first.
 
-        Points without that vector are not returned. Equal scores are ordered by id.
+        Points come with all their vectors, none, or those of these names that they have.
+        Points without the vector that is compared are not returned. Equal scores are ordered by id.
         `min_score` keeps hits with score >= min_score; it may be zero or negative.
         """
         ...

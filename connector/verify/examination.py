@@ -60,12 +60,12 @@ class Examination:
 
     def look_at_indexes(self) -> None:
         """Find fields that conditions may be about and that no payload index is for."""
-        made_by = self._collection.metadata()
-        known: Mapping[str, Any] = {} if made_by is None else made_by.get("schemas", {})
-        for schema in self._schemas if made_by is not None else ():
-            indexed = payload_indexes([schema])
+        if self._collection.metadata() is None or (there := self._collection.store.indexed()) is None:
+            return
+        lacking = payload_indexes(self.connector.space.schemas).keys() - there
+        for schema in self._schemas:
             for name in definition_of(schema).all:
-                if name in indexed and name not in known.get(schema.__name__, {}):
+                if name in lacking:
                     self._tally.add(_unindexed(schema.__name__, name))
 
     def run(self, rows: Source, base: Path | str | None) -> None:

@@ -102,6 +102,7 @@ class QdrantServer:
         self._api_key = api_key
         self.release = "1.17.0"
         self.stopping = asyncio.Event()
+        self._indexes: dict[tuple[str, str], models.PayloadSchemaType] = {}
 
     @property
     def upserts(self) -> list[Seen]:
@@ -162,7 +163,16 @@ class QdrantServer:
         return handler(self, name, content)
 
     def info(self, name: str, _: bytes) -> object:
-        return self.engine.get_collection(name)
+        found = self.engine.get_collection(name)
+        kinds = {key: kind for (where, key), kind in self._indexes.items() if where == self._real(name)}
+        found.payload_schema = {
+            key: models.PayloadIndexInfo(data_type=kind, points=0) for key, kind in kinds.items()
+        }
+        return found
+
+    def _real(self, name: str) -> str:
+        aliases = self.engine.get_aliases().aliases
+        return next((each.collection_name for each in aliases if each.alias_name == name), name)
 
     def create(self, name: str, content: bytes) -> object:
         asked = models.CreateCollection.model_validate_json(content)
@@ -178,9 +188,17 @@ class QdrantServer:
         return self.engine.delete_collection(name)
 
     def add_index(self, name: str, content: bytes) -> object:
-        models.CreateFieldIndex.model_validate_json(content)
+        asked = models.CreateFieldIndex.model_validate_json(content)
         self.engine.get_collection(name)
+        kind = asked.field_schema
+        text = isinstance(kind, models.TextIndexParams)
+        self._indexes[self._real(name), asked.field_name] = _KINDS.TEXT if text else _KINDS(kind)
         return models.UpdateResult(operation_id=0, status=models.UpdateStatus.COMPLETED)
+
+    def drop_indexes(self, name: str) -> None:
+        """What somebody may do by hand."""
+        for key in [key for key in self._indexes if key[0] == self._real(name)]:
+            del self._indexes[key]
 
     def upsert(self, name: str, content: bytes) -> object:
         asked = models.PointsList.model_validate_json(content)
@@ -214,6 +232,8 @@ class QdrantServer:
 
     def scroll(self, name: str, content: bytes) -> object:
         asked = models.ScrollRequest.model_validate_json(content)
+        if isinstance(asked.order_by, models.OrderBy):
+            self._see_index(name, asked.order_by.key, _RANGES, "No range index for `order_by` key")
         points, following = self.engine.scroll(
             name,
             asked.filter,
@@ -221,8 +241,16 @@ class QdrantServer:
             offset=asked.offset,
             with_payload=True if asked.with_payload is None else asked.with_payload,
             with_vectors=asked.with_vector or False,
+            order_by=asked.order_by,
         )
         return {"points": points, "next_page_offset": following}
+
+    def facet(self, name: str, content: bytes) -> object:
+        asked = models.FacetRequest.model_validate_json(content)
+        self._see_index(name, asked.key, _COUNTED, "No appropriate index for faceting")
+        return self.engine.facet(
+            name, asked.key, facet_filter=asked.filter, limit=asked.limit or 10, exact=asked.exact or False
+        )
 
     def query(self, name: str, content: bytes) -> object:
         asked = models.QueryRequest.model_validate_json(content)
@@ -237,6 +265,11 @@ class QdrantServer:
             with_payload=True,
             with_vectors=asked.with_vector or False,
         )
+
+    def _see_index(self, name: str, key: str, kinds: set[models.PayloadSchemaType], told: str) -> None:
+        """As a server does, refuse what takes a payload index where there is none of these kinds."""
+        if self._indexes.get((self._real(name), key)) not in kinds:
+            raise ValueError(f"Bad request: {told}: `{key}`. Please create one.")
 
     def version(self, _: bytes) -> object:
         return models.VersionInfo(title="qdrant - vector search engine", version=self.release)
@@ -256,6 +289,10 @@ class _TooMuch(Exception):
     pass
 
 
+_KINDS = models.PayloadSchemaType
+_RANGES = {_KINDS.INTEGER, _KINDS.FLOAT, _KINDS.DATETIME}
+_COUNTED = {_KINDS.KEYWORD, _KINDS.INTEGER, _KINDS.BOOL, _KINDS.UUID}
+
 _ROUTES: dict[tuple[str, str], Callable[[QdrantServer, str, bytes], object]] = {
     ("GET", ""): QdrantServer.info,
     ("PUT", ""): QdrantServer.create,
@@ -269,6 +306,7 @@ _ROUTES: dict[tuple[str, str], Callable[[QdrantServer, str, bytes], object]] = {
     ("POST", "/points/count"): QdrantServer.count,
     ("POST", "/points/scroll"): QdrantServer.scroll,
     ("POST", "/points/query"): QdrantServer.query,
+    ("POST", "/facet"): QdrantServer.facet,
 }
 
 _WHOLE_SERVER: dict[tuple[str, str], Callable[[QdrantServer, bytes], object]] = {

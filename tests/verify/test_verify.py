@@ -30,7 +30,8 @@ from connector.store.points import point_id
 from connector.store.store import Point
 from connector.verify.audit import Audit, Finding, Kind
 from connector.verify.verify import check, repair, verify
-from tests.conftest import Opened, Product, Shop
+from tests.conftest import SPACE, Opened, Product, Shop
+from tests.store.qdrant_server import running_server
 
 ROWS = 24
 Change = Callable[[Point], Point]
@@ -408,6 +409,19 @@ def test_a_field_without_its_index_is_found_and_repaired(tmp_path: Path, shop: S
         seen: list[Finding] = []
         assert repair(connector, rows, base=shop.folder, on_finding=seen.append).read == 0
         assert seen == [finding]
+        assert verify(connector, rows, base=shop.folder).clean
+
+
+def test_an_index_that_was_dropped_by_hand_is_found_and_made_again(shop: Shop) -> None:
+    rows = shop.rows(3)
+    with running_server() as server, Connector(SPACE, server.url) as connector:
+        connector.sync(rows, base=shop.folder)
+        assert verify(connector, rows, base=shop.folder).clean
+        server.drop_indexes("product")
+        found = verify(connector, rows, base=shop.folder).findings
+        assert {finding.kind for finding in found} == {Kind.UNINDEXED}
+        assert any("Product.price has no payload index" in finding.reason for finding in found)
+        assert connector.sync(rows, base=shop.folder).written == 0
         assert verify(connector, rows, base=shop.folder).clean
 
 
