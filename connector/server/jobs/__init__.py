@@ -1,0 +1,1 @@
+"""The image-embedding jobs API of vitrivr's feature-extraction service: the same routes, bodies and words."""
