@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
 import typer
 
 from connector import terminal
-from connector.errors import ConditionError, DataError, OperationalError
+from connector.errors import ConditionError, DataError, MissingExtra, OperationalError
 from connector.logs import configure
 from connector.report import Report
 
@@ -52,7 +52,11 @@ Model = Annotated[
 ]
 Handler = Annotated[
     str | None,
-    typer.Option("--handler", metavar="NAME", help="sentence-transformers, open-clip, dinov2 or stand-in."),
+    typer.Option(
+        "--handler",
+        metavar="NAME",
+        help="sentence-transformers, open-clip, dinov2, vitrivr-dinov2, remote or stand-in.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SchemaName = Annotated[
@@ -176,6 +180,8 @@ def sync(
     _configure_log(log, quiet=quiet)
     with _open(target, qdrant, collection, model, handler, roots=root or (), source=source) as shop:
         wanted = _schema(shop, schema)
+        if dry_run:
+            _show_schema_changes(shop)
         with terminal.Run(report, rejects, quiet=quiet, as_json=as_json) as run:
             done = shop.sync(
                 source,
@@ -328,6 +334,13 @@ def search(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a page of the hits with their pictures.")
     ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Search through this server (connector serve) instead of opening the collection.",
+        ),
+    ] = None,
     qdrant: Qdrant = None,
     collection: Collection = None,
     model: Model = None,
@@ -336,6 +349,23 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Find records by words, by a picture, or by both."""
+    if url is not None:
+        if html or qdrant or collection or model or handler:
+            raise DataError(
+                "--url searches what that server has open. Leave out --html, --qdrant, --collection, --model and --handler."
+            )
+        fields: dict[str, object] = {
+            "text": text,
+            "like": like,
+            "where": where,
+            "schema": schema,
+            "min_score": min_score,
+            "using": using,
+        }
+        terminal.show_hits(_remote_hits(target, url, image, weights, limit, offset, fields), as_json=as_json)
+        return
+    from connector.typed_id import existing_id
+
     # Who types a path may read it: the roots guard what rows say, not what the caller asks.
     roots = (Path(image).expanduser().resolve().parent,) if image and _is_file(image) else ()
     with _open(target, qdrant, collection, model, handler, roots=roots) as shop:
@@ -343,7 +373,7 @@ def search(
         hits = shop.search(
             text,
             image=str(Path(image).expanduser()) if image and roots else image,
-            like=None if like is None else _existing_id(shop, like, wanted),
+            like=None if like is None else existing_id(shop, like, wanted),
             where=_condition(shop, where, wanted),
             limit=limit,
             offset=offset,
@@ -367,9 +397,11 @@ def get(
     as_json: Json = False,
 ) -> None:
     """Show one record. Exit code 1 when there is none."""
+    from connector.typed_id import existing_id
+
     with _open(target, qdrant, collection) as shop:
         wanted = _schema(shop, schema)
-        record = shop.get(_existing_id(shop, id, wanted), wanted)
+        record = shop.get(existing_id(shop, id, wanted), wanted)
     if record is None:
         terminal.note(f"There is no record '{id}' in collection '{shop.collection}' of {shop.qdrant}.")
         raise typer.Exit(1)
@@ -386,9 +418,11 @@ def remove(
     as_json: Json = False,
 ) -> None:
     """Remove records; those that are not there are no error."""
+    from connector.typed_id import existing_id
+
     with _open(target, qdrant, collection) as shop:
         wanted = _schema(shop, schema)
-        removed = shop.remove(*(_existing_id(shop, id, wanted) for id in ids), schema=wanted)
+        removed = shop.remove(*(existing_id(shop, id, wanted) for id in ids), schema=wanted)
     terminal.show_number("removed", removed, as_json=as_json)
 
 
@@ -415,6 +449,81 @@ def optimize(target: Target, qdrant: Qdrant = None, collection: Collection = Non
         shop.optimize()
 
 
+@app.command()
+def serve(
+    target: Target,
+    host: Annotated[
+        str, typer.Option(metavar="HOST", help="Where to listen; 0.0.0.0 for others to reach it.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8888,
+    models: Annotated[
+        str | None, typer.Option(metavar="A,B", help="The models that the jobs API offers; all by default.")
+    ] = None,
+    cors: Annotated[
+        list[str] | None, typer.Option(metavar="ORIGIN", help="Web pages that may call it; may be repeated.")
+    ] = None,
+    insist_public: Annotated[
+        bool, typer.Option("--insist-public", help="Listen where others can reach it, without any key.")
+    ] = False,
+    qdrant: Qdrant = None,
+    collection: Collection = None,
+    model: Model = None,
+    handler: Handler = None,
+    root: Roots = None,
+    quiet: Quiet = False,
+    log: Log = "plain",
+) -> None:
+    """Serve search, records and the jobs API over HTTP, and a page. Keys: CONNECTOR_READ_KEYS, CONNECTOR_WRITE_KEYS."""
+    try:
+        from connector.server.command import run
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "connector":
+            raise
+        raise MissingExtra("server", "connector serve") from error
+
+    _configure_log(log, quiet=quiet)
+    with _open(target, qdrant, collection, model, handler, roots=root or ()) as shop:
+        run(
+            shop,
+            _settings(),
+            host=host,
+            port=port,
+            models=models,
+            cors=cors or (),
+            roots=root or (),
+            insist_public=insist_public,
+        )
+
+
+def _remote_hits(
+    target: str,
+    url: str,
+    image: str | None,
+    weights: str | None,
+    limit: int,
+    offset: int,
+    fields: dict[str, object],
+) -> list[Hit[Any]]:
+    """What a server finds; the target says what its records are, and no model or store is opened here."""
+    from connector.remote_search import remote_search
+    from connector.target import load_target
+
+    key = _settings().remote_key
+    is_file = image is not None and _is_file(image)
+    pair = None if weights is None else dict(zip(("image", "text"), _weights(weights), strict=True))
+    return remote_search(
+        url,
+        load_target(target),
+        key=None if key is None else key.get_secret_value(),
+        picture=Path(image).expanduser() if image and is_file else None,
+        limit=limit,
+        offset=offset,
+        image=None if is_file else image,
+        weights=pair,
+        **fields,
+    )
+
+
 def _open(
     target: str,
     qdrant: str | None,
@@ -435,6 +544,8 @@ def _open(
     handler_name, model_name = handler or settings.handler, model or settings.model
     if handler_name or model_name:
         space = space.with_model(model_name, read_handler(handler_name) if handler_name else None)
+    if settings.remote_key is not None:
+        space = space.with_remote_key(settings.remote_key.get_secret_value())
     limits = {
         name: value for name in ("max_bytes", "max_pixels") if (value := getattr(settings, name)) is not None
     }
@@ -456,29 +567,23 @@ def _open(
 
 
 def _settings() -> Settings:
-    """The environment.
+    from connector.settings import read_settings
 
-    Raises:
-        DataError: a variable holds what does not fit.
-    """
-    from pydantic import ValidationError
-
-    from connector.settings import Settings
-
-    try:
-        return Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or "a setting"
-        raise DataError(
-            f"The environment sets {name} to something that does not fit: {first['msg']}. Correct the variable."
-        ) from error
+    return read_settings()
 
 
 def _configure_log(form: str, *, quiet: bool) -> None:
     if form not in ("plain", "json"):
         raise DataError(f"--log {form}: write plain or json.")
     configure("json" if form == "json" else "plain", quiet=quiet)
+
+
+def _show_schema_changes(shop: Connector[Any]) -> None:
+    from connector.migration.evolution import schema_changes
+
+    if (stored := shop.store.describe()) is not None:
+        for change in schema_changes(shop.space, stored):
+            terminal.note(change)
 
 
 def _schema(shop: Connector[Any], name: str | None) -> type[Schema] | None:
@@ -501,17 +606,6 @@ def _condition(shop: Connector[Any], text: str | None, schema: type[Schema] | No
     if len(schemas) != 1:
         raise ConditionError("--where needs --schema here: the space holds several.")
     return parse_condition(text, schemas[0])
-
-
-def _existing_id(shop: Connector[Any], typed: str, schema: type[Schema] | None) -> str | int:
-    """An id as typed is text; where only the number of the same digits is stored, that is meant."""
-    if (
-        typed.lstrip("-").isdecimal()
-        and shop.get(typed, schema) is None
-        and shop.get(int(typed), schema) is not None
-    ):
-        return int(typed)
-    return typed
 
 
 def _amount(option: str, text: str) -> float:

@@ -9,7 +9,7 @@ import datetime as dt
 import functools
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 from connector.collection import Collection
 from connector.draft import cost, rejection_of
 from connector.embedding import FUSED, IMAGE, TEXT, Embedder, FloatVector
-from connector.errors import RecordError
+from connector.errors import DataError, RecordError
 from connector.hit import Hit, PartScores
 from connector.ingestion import BATCHES_AHEAD, PICTURE_BYTES_AHEAD, Course, Ingestion
 from connector.pipeline import ahead
-from connector.query import Query, asked_schema
+from connector.query import Query, asked_schema, is_decoded
 from connector.report import Rejection, Report
 from connector.rows import Row, Rows, Source, open_rows
 from connector.schema.conditions import Condition
@@ -31,7 +31,14 @@ from connector.space import ImageSpace, SpaceEntry, Weights
 from connector.store.aliases import open_aliases
 from connector.store.points import BASE, digests
 from connector.store.store import open_store
-from connector.sync import DELETED_AT_ONCE, SyncOptions, batched, check_deletion, missing
+from connector.sync import (
+    DELETED_AT_ONCE,
+    TOMBSTONES_KEPT,
+    SyncOptions,
+    batched,
+    check_deletion,
+    missing,
+)
 
 if TYPE_CHECKING:
     from connector.blobs.fetch import BlobFetcher
@@ -98,6 +105,7 @@ class Connector(Generic[S]):
         schema: type[Schema] | None = None,
         base: Path | str | None = None,
         query: str | None = None,
+        blob_policy: BlobPolicy | None = None,
         on_rejection: Callable[[Rejection], object] | None = None,
         on_progress: Callable[[Report, float | None], object] | None = None,
     ) -> Report:
@@ -109,6 +117,7 @@ class Connector(Generic[S]):
             schema: which schema mappings are, where the space holds several.
             base: the folder relative picture paths start from; by default the source's own, or the working directory.
             query: the SQL, where `rows` is a database's URL.
+            blob_policy: what these rows' pictures may be, where that differs from the connector's own.
             on_rejection: called with each row that cannot be taken, in the order of the rows.
             on_progress: called after each batch with the report so far and the fraction done (None if unknown).
 
@@ -120,7 +129,9 @@ class Connector(Generic[S]):
                 running it again goes on from there.
         """
         opened = self._opened(rows, schema, base, query)
-        return self._run(opened, schema, SyncOptions(), on_rejection, on_progress, unique=False)
+        return self._run(
+            opened, schema, SyncOptions(), on_rejection, on_progress, unique=False, policy=blob_policy
+        )
 
     def sync(
         self,
@@ -174,12 +185,13 @@ class Connector(Generic[S]):
         on_progress: Callable[[Report, float | None], object] | None,
         *,
         unique: bool,
+        policy: BlobPolicy | None = None,
     ) -> Report:
         started, seen = time.perf_counter(), self._embedder.counts
         entry = self._entry(schema)
         with (
             rows as source,
-            self._fetcher(source.base) as fetcher,
+            self._fetcher(source.base, policy) as fetcher,
             self._collection.opened_for_writing(self._embedder, options, locked=unique) as store,
         ):
             version = functools.cache(lambda: self._collection.next_version(self._clock()))
@@ -238,6 +250,8 @@ class Connector(Generic[S]):
                 for ids in batched(gone, DELETED_AT_ONCE):
                     store.bury(ids, schema=schema.__name__, version=version)
             deleted += len(gone)
+        if deleted and not options.dry_run:
+            store.purge(before=run.course.version() - TOMBSTONES_KEPT)
         return deleted
 
     # --- out --------------------------------------------------------------------------------------------------
@@ -247,8 +261,9 @@ class Connector(Generic[S]):
         self,
         text: str | None = None,
         *,
-        image: BlobSource | None = None,
+        image: BlobSource | Picture | None = None,
         like: str | int | None = None,
+        unlike: Sequence[str | int] = (),
         where: Condition | None = None,
         schema: type[R],
         limit: int = 10,
@@ -264,8 +279,9 @@ class Connector(Generic[S]):
         self,
         text: str | None = None,
         *,
-        image: BlobSource | None = None,
+        image: BlobSource | Picture | None = None,
         like: str | int | None = None,
+        unlike: Sequence[str | int] = (),
         where: Condition | None = None,
         schema: type[Schema] | None = None,
         limit: int = 10,
@@ -280,8 +296,9 @@ class Connector(Generic[S]):
         self,
         text: str | None = None,
         *,
-        image: BlobSource | None = None,
+        image: BlobSource | Picture | None = None,
         like: str | int | None = None,
+        unlike: Sequence[str | int] = (),
         where: Condition | None = None,
         schema: type[Schema] | None = None,
         limit: int = 10,
@@ -295,8 +312,10 @@ class Connector(Generic[S]):
 
         Args:
             text: words.
-            image: a picture: bytes, a path, a URL, a data URL, base64, or a PIL image.
+            image: a picture: bytes, a path, a URL, a data URL, base64, a PIL image, or what `picture` returned.
             like: the id of a record to start from; it is not among the hits.
+            unlike: ids of records to turn away from: `unit(query - 0.5 * mean of their vectors)`. They are not among
+                the hits. Alone, they ask for what is least like them.
             where: a condition, such as `Product.price < 80`.
             schema: records of this schema only, where the space holds several.
             limit: at most so many hits.
@@ -321,29 +340,51 @@ class Connector(Generic[S]):
             Weights.of(weights),
             min_score,
             using,
+            tuple(unlike),
         )
         query.check(self.space, self._embedder.names)
         self._collection.need(self._embedder)
-        vector = self._embedder.query(
-            query.text,
-            None if image is None else self._picture(image),
-            None if like is None else self._collection.vector(like, query.schema, using),
-            query.weights,
-        )
+        vector = self._vector(query)
         found = self._collection.store.query(
             vector,
             using=using,
             where=self._collection.where(where, query.schema),
-            limit=limit + offset + 1 if like is not None else limit,
-            offset=0 if like is not None else offset,
+            limit=limit + offset + len(query.left_out) if query.left_out else limit,
+            offset=0 if query.left_out else offset,
             min_score=min_score,
-            with_vectors=with_vectors or len(self._embedder.names) > 1,
+            with_vectors=with_vectors or [name for name in self._embedder.names if name != FUSED],
         )
-        hits = [self._hit(scored, vector, with_vectors) for scored in found]
-        if like is None:
-            return hits
-        # The record itself would come first; it is taken out before the page is cut, so that pages fit together.
-        return [hit for hit in hits if hit.id != like][offset : offset + limit]
+        if not query.left_out:
+            return [self._hit(scored, vector, with_vectors) for scored in found]
+        # Records that are asked about are taken out before the page is cut, so that pages fit together.
+        hits = (self._hit(scored, vector, with_vectors) for scored in found)
+        return [hit for hit in hits if hit.id not in query.left_out][offset : offset + limit]
+
+    def picture(self, image: BlobSource, *, blob_policy: BlobPolicy | None = None) -> Picture:
+        """Fetch and decode a picture to search with, as `search` itself would.
+
+        Args:
+            image: whatever `search` takes.
+            blob_policy: what may be fetched and how large it may be, where that differs from the connector's own.
+
+        Raises:
+            BlobError, BlobUnavailable: the picture cannot be had.
+        """
+        from connector.blobs.picture import decode
+
+        with self._fetcher(None, blob_policy) as fetcher:
+            return decode(fetcher.fetch(image), fetcher.policy, self._embedder.frame)
+
+    def embed_ahead(self, texts: Sequence[str] = (), pictures: Sequence[Picture] = ()) -> None:
+        """Embed words and pictures that are about to be searched for, all in one go; `search` finds their vectors made.
+
+        Embedding fifty together costs hardly more than one, so searches that wait for each other should.
+
+        Raises:
+            OperationalError: as for `search`.
+        """
+        self._collection.need(self._embedder)
+        self._embedder.ahead(texts, pictures)
 
     def get(self, id: str | int, schema: type[Schema] | None = None) -> S | None:
         """The record with this id, or None. Where the space holds several schemas, the first that has it answers."""
@@ -399,6 +440,42 @@ class Connector(Generic[S]):
         if self._collection.metadata() is None:
             return 0
         return self._collection.store.count(self._collection.where(where, asked))
+
+    def facet(
+        self,
+        field: str,
+        where: Condition | None = None,
+        schema: type[Schema] | None = None,
+        *,
+        limit: int = 20,
+    ) -> list[tuple[object, int]]:
+        """The values that most records have in a field, each with their number, most first.
+
+        Texts, whole numbers, truth values, Enums and Literals are counted, of a list each value once. Values are
+        as stored: an Enum's is its value.
+
+        Args:
+            field: the field's name, the same in every schema that is asked about.
+            where, schema: the records that are asked about, as for `count`.
+            limit: at most so many values.
+        """
+        asked = self._asked_field(field, where, schema)
+        if self._collection.metadata() is None:
+            return []
+        where_ = self._collection.where(where, asked)
+        return list(self._collection.store.facet(field, where_, limit=limit))
+
+    def extent(
+        self, field: str, where: Condition | None = None, schema: type[Schema] | None = None
+    ) -> tuple[object, object] | None:
+        """The smallest and the largest number or moment in a field, as stored (a moment as text); None where there is none.
+
+        The arguments are those of `facet`.
+        """
+        asked = self._asked_field(field, where, schema)
+        if self._collection.metadata() is None:
+            return None
+        return self._collection.store.extent(field, self._collection.where(where, asked))
 
     def optimize(self) -> None:
         """Build the vector index now. A server does so by itself; a folder compares with every vector until asked."""
@@ -464,16 +541,33 @@ class Connector(Generic[S]):
         key = getattr(record, definition_of(type(record)).id.name)
         return Hit(record, scored.score, key, PartScores(**parts), vectors if with_vectors else None)
 
-    def _fetcher(self, base: Path | None) -> BlobFetcher:
+    def _fetcher(self, base: Path | None, policy: BlobPolicy | None = None) -> BlobFetcher:
         from connector.blobs.fetch import BlobFetcher
 
-        return BlobFetcher(self._policy, base)
+        return BlobFetcher(policy or self._policy, base)
 
-    def _picture(self, source: BlobSource) -> Picture:
-        from connector.blobs.picture import decode
+    def _vector(self, query: Query) -> FloatVector:
+        """The unit vector to search with."""
+        picture, vector = query.image, self._collection.vector
+        if picture is not None and not is_decoded(picture):
+            picture = self.picture(picture)
+        return self._embedder.query(
+            query.text,
+            picture,
+            None if query.like is None else vector(query.like, query.schema, query.using),
+            query.weights,
+            [vector(id, query.schema, query.using, "unlike") for id in query.unlike],
+        )
 
-        with self._fetcher(None) as fetcher:
-            return decode(fetcher.fetch(source), fetcher.policy, self._embedder.frame)
+    def _asked_field(
+        self, name: str, where: Condition | None, schema: type[Schema] | None
+    ) -> type[Schema] | None:
+        asked = asked_schema(self.space, where, schema)
+        schemas = self.space.schemas if asked is None else (asked,)
+        if not any(name in definition_of(each).fields for each in schemas):
+            told = " and ".join(each.__name__ for each in schemas)
+            raise DataError(f"{told} has no Field {name!r}. Give the name of one.")
+        return asked
 
 
 def default_collection(space: ImageSpace[Any]) -> str:

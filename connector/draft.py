@@ -109,9 +109,7 @@ class Draft:
     def wanted(self) -> bool:
         """Whether something of it must be written. An earlier row still on its way makes that unknown, so it must."""
         return (
-            not self.at_rest
-            and self.rejection is None
-            and (self.earlier is not None or not self.unchanged)
+            not self.at_rest and self.rejection is None and (self.earlier is not None or not self.unchanged)
         )
 
     @property

@@ -132,21 +132,37 @@ class Embedder:
             return {FUSED: vector}
         return {FUSED: vector} | {name: unit(raw) for name, raw in parts.items()}
 
+    def ahead(self, texts: Sequence[str], pictures: Sequence[Picture]) -> None:
+        """Embed parts of queries together, so that the queries themselves find their vectors made.
+
+        What the model refuses is refused again, and told, when its query comes.
+        """
+        if texts:
+            self.engine.embed_texts(texts)
+        if pictures:
+            self.engine.embed_images([(each.digest, each.image) for each in pictures])
+
     def query(
-        self, text: str | None, picture: Picture | None, like: FloatVector | None, weights: Weights
+        self,
+        text: str | None,
+        picture: Picture | None,
+        like: FloatVector | None,
+        weights: Weights,
+        unlike: Sequence[FloatVector] = (),
     ) -> FloatVector:
-        """A query's unit vector: its words, and a picture or a stored vector in its place, weighted.
+        """A query's unit vector: its words, and a picture or a stored vector in its place, weighted, away from `unlike`.
 
         Raises:
-            EmbeddingError: the model refuses a part, or the weighted parts cancel out.
+            EmbeddingError: the model refuses a part, or the parts cancel out.
         """
-        from connector.engine.fusion import query_vector
+        from connector.engine.fusion import away_from, query_vector
 
         image = like
         if picture is not None:
             image = _taken(self.engine.embed_images([(picture.digest, picture.image)])[0])
         words = None if text is None else _taken(self.engine.embed_texts([text])[0])
-        return query_vector(image, words, weights)
+        asked = None if image is None and words is None else query_vector(image, words, weights)
+        return away_from(asked, unlike) if unlike or asked is None else asked
 
 
 def _taken(outcome: FloatVector | EmbeddingError) -> FloatVector:

@@ -9,8 +9,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from connector.errors import ConnectorError
+from connector.hit import record_object
 from connector.schema.schema import definition_of
-from connector.terminal import record_object
 
 if TYPE_CHECKING:
     from connector.connector import Connector

@@ -56,7 +56,9 @@ SLOW_CHECK = 0.0002  # seconds a file; where a disk takes longer to tell, many t
 SETTLED_AT_ONCE = (
     1024  # items that may wait for a batch of pictures to fill up, so that unchanged rows flow past
 )
-PATIENCE = 2.0  # seconds that a row may wait for others to go on with; a slow pipe's rows are stored as they come
+PATIENCE = (
+    2.0  # seconds that a row may wait for others to go on with; a slow pipe's rows are stored as they come
+)
 PICTURE_BYTES_AHEAD = 64 * 2**20  # decoded pictures that may wait for the model, and that it sees at once
 BATCHES_AHEAD = 2  # embedded batches that may wait for the store
 LOADING_THREADS = max(4, os.cpu_count() or 4)  # more than the cores: some of them wait for disks and servers

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import TypeIs
 
 from connector.errors import ConditionError, DataError
 from connector.schema.conditions import Condition
@@ -12,18 +15,21 @@ from connector.schema.fields import BlobSource
 from connector.schema.schema import Schema
 from connector.space import ImageSpace, Weights
 
+if TYPE_CHECKING:
+    from connector.blobs.picture import Picture
+
 log = logging.getLogger("connector")
 
 
 @dataclasses.dataclass(frozen=True)
 class Query:
-    """Words, a picture or a record to be like, the condition hits must fulfil, and which of them to return.
+    """Words, a picture or a record to be like, records to be unlike, the condition hits must fulfil, and which of them to return.
 
     The attributes are those of `Connector.search`.
     """
 
     text: str | None = None
-    image: BlobSource | None = None
+    image: BlobSource | Picture | None = None
     like: str | int | None = None
     where: Condition | None = None
     schema: type[Schema] | None = None
@@ -32,6 +38,12 @@ class Query:
     weights: Weights = Weights()
     min_score: float | None = None
     using: str = "fused"
+    unlike: tuple[str | int, ...] = ()
+
+    @property
+    def left_out(self) -> frozenset[str | int]:
+        """The records that a query starts from or turns away from: they are not among its hits."""
+        return frozenset(self.unlike if self.like is None else (self.like, *self.unlike))
 
     def check(self, space: ImageSpace[Any], vectors: tuple[str, ...]) -> None:
         """See that `space`, whose points carry `vectors`, can answer this.
@@ -40,9 +52,9 @@ class Query:
             DataError: it cannot; the message says what to change.
         """
         self._check_text(space)
-        if self.text is None and self.image is None and self.like is None:
+        if self.text is None and self.image is None and self.like is None and not self.unlike:
             raise DataError(
-                "There is nothing to search for. Pass words, image=…, like=…, or words with one of those."
+                "There is nothing to search for. Pass words, image=…, like=… or unlike=…, or words with one of those."
             )
         if self.image is not None and self.like is not None:
             raise DataError("image and like both stand for the picture of a query. Pass one of them.")
@@ -84,6 +96,12 @@ def _warn_of_unknown_words(text: str) -> None:
             text,
             ", ".join(THINGS),
         )
+
+
+def is_decoded(image: BlobSource | Picture) -> TypeIs[Picture]:
+    """Whether this is a decoded picture already; before the room that decodes is entered there is none."""
+    module = sys.modules.get("connector.blobs.picture")
+    return module is not None and isinstance(image, module.Picture)
 
 
 def asked_schema(space: ImageSpace[Any], where: object, schema: type[Schema] | None) -> type[Schema] | None:

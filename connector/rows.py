@@ -120,7 +120,7 @@ def open_rows(
 
 def _open_path(source: str, entry: SpaceEntry, base: Path | None) -> Rows:
     if source == "-":
-        return Rows(_json_lines(_standard_input(), "standard input"), base or Path.cwd())
+        return Rows(json_lines(_standard_input(), "standard input"), base or Path.cwd())
     path = Path(source)
     if path.is_dir():
         return _folder(path, base or path, entry)
@@ -167,33 +167,34 @@ def _jsonl_file(path: Path, base: Path, definition: Definition) -> Rows:
         file = path.open("rb")
     except OSError as error:
         raise broken(path, error) from error
-    return Rows(_json_lines(file, str(path)), base, _file_progress(file, path.stat().st_size), file.close)
+    return Rows(json_lines(file, str(path)), base, _file_progress(file, path.stat().st_size), file.close)
 
 
-def _json_lines(file: IO[bytes], name: str) -> Iterator[Row]:
-    """One row per non-blank line; a line that is no JSON object becomes a RecordError."""
+def json_lines(file: IO[bytes], name: str, limit: int | None = None) -> Iterator[Row]:
+    """One row per non-blank line; a line that is no JSON object, or longer than `limit` bytes, becomes a RecordError."""
+    limit = limit or LINE_LIMIT
     with file:
         first = True
         while True:
             try:
-                line = file.readline(LINE_LIMIT)
+                line = file.readline(limit)
             except OSError as error:
                 raise broken(name, error) from error
             if not line:
                 return
             if first:
                 line, first = line.removeprefix(b"\xef\xbb\xbf"), False
-            if len(line) >= LINE_LIMIT and not line.endswith(b"\n"):
-                _skip_line(file)
+            if len(line) >= limit and not line.endswith(b"\n"):
+                _skip_line(file, limit)
                 yield RecordError(
-                    f"A line is longer than {LINE_LIMIT // 2**20} MiB. Put the picture in a file and name its path."
+                    f"A line is longer than {limit // 2**20} MiB. Put the picture in a file and name its path."
                 )
             elif not line.isspace():
                 yield _json_row(line)
 
 
-def _skip_line(file: IO[bytes]) -> None:
-    while (rest := file.readline(LINE_LIMIT)) and not rest.endswith(b"\n"):
+def _skip_line(file: IO[bytes], limit: int) -> None:
+    while (rest := file.readline(limit)) and not rest.endswith(b"\n"):
         pass
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from connector.errors import DataError
 
 DEFAULT_FOLDER = "connector.qdrant"
 
@@ -25,6 +27,10 @@ class Settings(BaseSettings):
         allow_private_addresses: `CONNECTOR_ALLOW_PRIVATE_ADDRESSES=true` lets rows name hosts of your own network.
         object_prefixes: `CONNECTOR_OBJECT_PREFIXES='["s3://shop-pictures/"]'`.
         max_bytes, max_pixels: `CONNECTOR_MAX_BYTES`, `CONNECTOR_MAX_PIXELS`, for one picture.
+        read_keys, write_keys: `CONNECTOR_READ_KEYS='["…"]'`, `CONNECTOR_WRITE_KEYS='["…"]'`: who may ask a server.
+        cors_origins: `CONNECTOR_CORS_ORIGINS='["https://shop.example"]'`: web pages that may call a server.
+        server_models: `CONNECTOR_SERVER_MODELS='["demo"]'`: the models that a server's jobs API offers; all by default.
+        remote_key: `CONNECTOR_REMOTE_KEY`: what another server asks for, of `search --url` and of remote models.
     """
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_", extra="ignore", populate_by_name=True)
@@ -44,8 +50,33 @@ class Settings(BaseSettings):
     object_prefixes: tuple[str, ...] = ()
     max_bytes: int | None = Field(default=None, gt=0)
     max_pixels: int | None = Field(default=None, gt=0)
+    read_keys: tuple[SecretStr, ...] = ()
+    write_keys: tuple[SecretStr, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    server_models: tuple[str, ...] = ()
+    remote_key: SecretStr | None = None
 
     @property
     def key(self) -> str | None:
         """The API key in the clear, for the one place that sends it."""
         return None if self.api_key is None else self.api_key.get_secret_value()
+
+
+def read_settings() -> Settings:
+    """The environment.
+
+    Raises:
+        DataError: a variable holds what does not fit.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])) or "a setting"
+        raise DataError(
+            f"The environment sets {name} to something that does not fit: {first['msg']}. Correct the variable."
+        ) from error
+    except SettingsError as error:  # it names the field, and does not show what is in it
+        raise DataError(
+            f'The environment cannot be read: {error}. Write a list as JSON, such as \'["a", "b"]\'.'
+        ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import sys
@@ -130,11 +129,12 @@ class Run:
 
     def _show_codes(self) -> None:
         for code, number in self._report.codes.most_common(SHOWN_CODES):
-            example = next((r.reason for r in self._report.rejections if r.code == code), "")
-            note(f"  {number:,} × {code}, for example row {self._example_row(code)}: {example}")
-
-    def _example_row(self, code: str) -> object:
-        return next((r.row for r in self._report.rejections if r.code == code), "?")
+            example = next((each for each in self._report.rejections if each.code == code), None)
+            if example is None:
+                note(f"  {number:,} × {code}")
+                continue
+            transient = " (transient: try them again with --only-rejected)" if example.transient else ""
+            note(f"  {number:,} × {code}{transient}, for example row {example.row}: {example.reason}")
 
 
 def _progress_bar() -> Progress:
@@ -171,29 +171,10 @@ def write_atomically(path: Path, text: str) -> None:
         raise
 
 
-def record_object(record: Schema) -> dict[str, object]:
-    """A record as a JSON object: plain values, its blob as a reference (None where it has none that can be written)."""
-    from connector.schema.schema import definition_of, to_payload
-
-    payload = to_payload(record)
-    definition = definition_of(type(record))
-    blobs = {name: value for name in definition.blobs if isinstance(value := getattr(record, name), str)}
-    return {name: (payload | blobs).get(name) for name in definition.all}
-
-
-def hit_object(hit: Hit[Any]) -> dict[str, object]:
-    """A hit as a JSON object."""
-    return {
-        "id": hit.id if isinstance(hit.id, int) else str(hit.id),
-        "score": round(hit.score, 6),
-        "parts": dataclasses.asdict(hit.parts),
-        "schema": type(hit.record).__name__,
-        "record": record_object(hit.record),
-    }
-
-
 def show_hits(hits: Sequence[Hit[Any]], *, as_json: bool) -> None:
     """One line a hit, or a JSON array."""
+    from connector.hit import hit_object
+
     if as_json:
         _json([hit_object(hit) for hit in hits])
         return
@@ -205,6 +186,7 @@ def show_hits(hits: Sequence[Hit[Any]], *, as_json: bool) -> None:
 
 def _line(record: Schema) -> str:
     """The record's words first, then its other values, short enough for a line."""
+    from connector.hit import record_object
     from connector.schema.schema import definition_of
 
     definition = definition_of(type(record))
@@ -218,6 +200,8 @@ def _line(record: Schema) -> str:
 
 def show_record(record: Schema, *, as_json: bool) -> None:
     """A record's values, one a line, or a JSON object."""
+    from connector.hit import record_object
+
     values = record_object(record)
     if as_json:
         _json(values)

@@ -50,11 +50,14 @@ def test_the_commands_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "holiday").symlink_to(tmp_path / "pictures")
     (tmp_path / "worn.jpg").write_bytes((tmp_path / "pictures" / "p0001.jpg").read_bytes())
     feed.write_text(feed.read_text(encoding="utf-8").replace("p0001", "a1", 1), encoding="utf-8")
-    assert len(COMMANDS) >= 11
+    served: list[object] = []  # a server would serve until it is told to stop
+    monkeypatch.setattr("connector.server.command.serve", lambda shop, *_: served.append(shop))
+    assert len(COMMANDS) >= 12
     for command in COMMANDS:
         if command.startswith("connector migrate"):  # to a model of the hub
             continue
         assert main(shlex.split(command, comments=True)[1:]) == 0, command
+    assert served
 
 
 @pytest.mark.parametrize(

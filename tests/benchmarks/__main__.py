@@ -2,11 +2,13 @@
 
 python -m tests.benchmarks                  everything
 python -m tests.benchmarks ingest memory    some of it
+python -m tests.benchmarks load --seconds 20
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import tempfile
@@ -15,6 +17,8 @@ from pathlib import Path
 
 from tests.benchmarks import process
 from tests.benchmarks.ingest import compare
+from tests.benchmarks.jobs import jobs
+from tests.benchmarks.load import load
 from tests.benchmarks.recheck import recheck
 from tests.benchmarks.store import stores
 
@@ -88,6 +92,8 @@ PARTS: dict[str, Callable[[Path], Rows]] = {
     "store": stores,
     "recheck": recheck,
     "ingest": ingest,
+    "load": load,
+    "jobs": jobs,
 }
 
 
@@ -95,6 +101,7 @@ def main() -> None:
     """Run the parts that were asked for and print their table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each phase of `load` (default 60)")
     parser.add_argument("--out", type=Path, default=Path("bench-results"), help="folder for results.json")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
@@ -102,9 +109,10 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     rows: Rows = []
+    parts = PARTS | {"load": functools.partial(load, seconds=arguments.seconds)}
     with tempfile.TemporaryDirectory() as work:
-        for part in arguments.parts or PARTS:
-            for row in PARTS[part](Path(work)):
+        for part in arguments.parts or parts:
+            for row in parts[part](Path(work)):
                 rows.append(row)
                 print(
                     "  ".join(

@@ -102,13 +102,13 @@ def test_counting_here_tells_true_from_one() -> None:
 
 
 def test_extent_here_reads_moments_and_leaves_the_rest() -> None:
-    payloads = [
+    payloads: list[dict[str, object]] = [
         {"x": "2026-01-01T00:00:00Z"},
         {"x": "2026-01-01T00:00:00.000001Z"},
         {"x": "red"},
         {"x": True},
     ]
-    assert extent_of([dict[str, object](x="red")], "x") is None
+    assert extent_of(payloads, "x") == ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000001Z")
     words: list[dict[str, object]] = [{"x": "red"}]
     assert extent_of(words, "x") is None
     assert math.isclose(rank(0.5) or 0, 0.5)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import gc
 import logging
 import threading
 import time
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from connector.blobs.picture import Picture
 from connector.blobs.policy import BlobPolicy
 from connector.errors import ConnectorError, DataError, EmbeddingError
+from connector.server.heap import settle
 from connector.server.jobs import pictures
 from connector.server.jobs.catalogue import JobModel
 from connector.server.jobs.job import Failure, Item, Job, JobState, Kind
@@ -175,6 +175,7 @@ class Worker:
         self._metrics.model_load(self.model.name, "loaded", seconds)
         self._metrics.stage("load", seconds)
         self._whole = pictures.stays_whole(self.model, engine.frame)
+        settle()
         self.engine, self.failure = engine, None
         self.state = ModelState.RUNNING
         return engine
@@ -195,7 +196,7 @@ class Worker:
         for job in left:
             job.fail(failure)
         release_handler(self.model.config)
-        gc.collect()  # models are full of cycles, and memory is what they are stopped for
+        settle()  # models are full of cycles, and memory is what they are stopped for
         with self._changed:
             self._thread = None
             if len(self._lanes) or not self._stopping:
