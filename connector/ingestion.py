@@ -236,7 +236,7 @@ class Ingestion:
             if (stamp := self._known_stamp(draft)) and self._fetcher.is_unmodified(draft.source, stamp, kind):
                 self._is_as_held(draft)
                 draft.at_rest = draft.earlier is None and draft.unchanged
-                if not self._sees_picture(draft):
+                if draft.at_rest or not self._sees_picture(draft):
                     draft.source = None
 
     def _known_stamp(self, draft: Draft) -> str | None:

@@ -56,7 +56,7 @@ def point_id(schema_name: str, key: object) -> str:
     """
     if isinstance(key, bool) or not isinstance(key, (int, str, uuid.UUID)):
         raise TypeError(f"A record's key is an int, a str or a UUID, not {type(key).__qualname__}.")
-    kind = next(kind.__name__ for kind in (int, str, uuid.UUID) if isinstance(key, kind))
+    kind = "str" if isinstance(key, str) else "int" if isinstance(key, int) else "UUID"
     text = key.value if isinstance(key, enum.Enum) else key
     return _uuid5(f'[{_quoted(schema_name)}, "{kind}", {_quoted(str(text))}]')
 
@@ -77,7 +77,7 @@ def digest_text(text: str) -> str:
 
 def digest_payload(payload: Mapping[str, object]) -> str:
     """Return the digest of JSON-able values; the order of keys does not count, their values' types do."""
-    ordered = dict(sorted(payload.items()))
+    ordered = {key: payload[key] for key in sorted(payload)}
     return hashlib.blake2b(pydantic_core.to_json(ordered), digest_size=16).hexdigest()
 
 
@@ -166,7 +166,9 @@ def schema_name(point: Point) -> str | None:
 
 def digests(point: Point) -> Digests:
     """Return what the point says it was made of."""
-    return Digests(_text(point, PICTURE), _text(point, DESCRIPTION), _text(point, PAYLOAD))
+    read = point.payload.get
+    made_of = read(PICTURE), read(DESCRIPTION), read(PAYLOAD)
+    return Digests(*(value if isinstance(value, str) else None for value in made_of))
 
 
 def version_of(point: Point) -> int | None:
