@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -110,11 +110,11 @@ def in_order(
 
     Items that are `done` already go along in their places; handing them to a thread would cost more than it gives.
     """
-    begun = (item if done(item) else pool.submit(work, item) for item in items)
+    begun = ((item, None if done(item) else pool.submit(work, item)) for item in items)
     # In a thread of its own, so that results are handed on while a slow source still keeps the next item to itself.
     reading = ahead(begun, in_flight - 1)
     try:
-        for item in reading:
-            yield item.result() if isinstance(item, Future) else item
+        for item, result in reading:
+            yield item if result is None else result.result()
     finally:
         reading.close()
