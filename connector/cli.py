@@ -18,17 +18,33 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
 
 import typer
 
-from connector import terminal
-from connector.errors import ConditionError, DataError, MissingExtra, OperationalError
+from connector import arguments, terminal
+from connector.errors import DataError, MissingExtra, OperationalError
 from connector.logs import configure
+from connector.options import (
+    Collection,
+    Handler,
+    Json,
+    Log,
+    MaxDelete,
+    Model,
+    Qdrant,
+    Query,
+    Quiet,
+    RejectsFile,
+    ReportFile,
+    Roots,
+    SchemaName,
+    SourceArgument,
+    Target,
+    Wait,
+    Where,
+)
 from connector.report import Report
 
 if TYPE_CHECKING:
     from connector.connector import Connector
     from connector.hit import Hit
-    from connector.schema.conditions import Condition
-    from connector.schema.schema import Schema
-    from connector.settings import Settings
 
 app = typer.Typer(
     name="connector",
@@ -38,71 +54,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-# Typer reads these at run time, so they are written in the form it knows on every Python (hence Optional).
-Target = Annotated[
-    str, typer.Argument(help="module:attribute naming an ImageSpace, such as schemas.photo:space")
-]
-Qdrant = Annotated[Optional[str], typer.Option("--qdrant", metavar="LOCATION", help="A folder, ':memory:' or a server's URL. [env: QDRANT_URL; default: ./connector.qdrant]")]  # fmt: skip  # noqa: UP045, E501
-Collection = Annotated[
-    str | None, typer.Option("--collection", metavar="NAME", help="By default the schema's name.")
-]
-Model = Annotated[
-    str | None, typer.Option("--model", metavar="NAME", help="Another model than the space's own.")
-]
-Handler = Annotated[
-    str | None,
-    typer.Option(
-        "--handler",
-        metavar="NAME",
-        help="sentence-transformers, open-clip, dinov2, vitrivr-dinov2, remote or stand-in.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-SchemaName = Annotated[
-    str | None, typer.Option("--schema", metavar="NAME", help="One schema of a space that holds several.")
-]
-Where = Annotated[
-    str | None,
-    typer.Option("--where", metavar="CONDITION", help="Such as: price < 80 and brand in ('Acme', 'Bolt')"),
-]
-Roots = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--root", metavar="FOLDER", help="A further folder that rows may name pictures in; may be repeated."
-    ),
-]
-SourceArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="SOURCE",
-        help="A .jsonl, .csv or .parquet file, a folder of pictures, or - for JSON Lines on standard input.",
-    ),
-]
-MaxDelete = Annotated[
-    str,
-    typer.Option("--max-delete", metavar="SHARE", help="Refuse to delete more of the collection than this."),
-]
-Wait = Annotated[
-    float,
-    typer.Option("--wait", min=0, metavar="SECONDS", help="Wait for another sync of the collection to end."),
-]
-ReportFile = Annotated[
-    Optional[Path], typer.Option("--report", metavar="FILE", help="Write the report here, as JSON.")  # noqa: UP045
-]
-RejectsFile = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option("--rejects", metavar="FILE", help="Write every rejected row here, as JSON Lines."),
-]
-Query = Annotated[
-    str | None,
-    typer.Option("--query", metavar="SQL", help="What to ask, where SOURCE is a database's URL."),
-]
-Log = Annotated[
-    str,
-    typer.Option("--log", metavar="FORM", help="plain, or json: one JSON object a line on standard error."),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
 @app.command()
@@ -123,9 +74,11 @@ def ingest(
     as_json: Json = False,
 ) -> None:
     """Add or update records; what is stored already, exactly as it comes, is left alone."""
-    _configure_log(log, quiet=quiet)
-    with _open(target, qdrant, collection, model, handler, roots=root or (), source=source) as shop:
-        wanted = _schema(shop, schema)
+    arguments.configure_log(log, quiet=quiet)
+    with arguments.open_connector(
+        target, qdrant, collection, model, handler, roots=root or (), source=source
+    ) as shop:
+        wanted = arguments.schema_named(shop, schema)
         with terminal.Run(report, rejects, quiet=quiet, as_json=as_json) as run:
             run.finish(
                 shop.ingest(
@@ -177,9 +130,11 @@ def sync(
     as_json: Json = False,
 ) -> None:
     """Make the collection equal to the source: add, update and, if asked, delete."""
-    _configure_log(log, quiet=quiet)
-    with _open(target, qdrant, collection, model, handler, roots=root or (), source=source) as shop:
-        wanted = _schema(shop, schema)
+    arguments.configure_log(log, quiet=quiet)
+    with arguments.open_connector(
+        target, qdrant, collection, model, handler, roots=root or (), source=source
+    ) as shop:
+        wanted = arguments.schema_named(shop, schema)
         if dry_run:
             _show_schema_changes(shop)
         with terminal.Run(report, rejects, quiet=quiet, as_json=as_json) as run:
@@ -188,12 +143,12 @@ def sync(
                 schema=wanted,
                 query=query,
                 delete_missing=delete_missing,
-                max_delete=_amount("--max-delete", max_delete),
+                max_delete=arguments.amount("--max-delete", max_delete),
                 dry_run=dry_run,
                 limit=limit,
                 verify_bytes=verify_bytes,
                 only_rejected=only_rejected,
-                max_rejects=None if max_rejects is None else _amount("--max-rejects", max_rejects),
+                max_rejects=None if max_rejects is None else arguments.amount("--max-rejects", max_rejects),
                 wait=wait,
                 on_rejection=run.reject,
                 on_progress=run.progress,
@@ -224,14 +179,16 @@ def verify(
     """Compare the collection with its source: what is missing, extra, stale or damaged. Exit code 1 when something is."""
     from connector.verify.verify import check
 
-    with _open(target, qdrant, collection, model, handler, roots=root or (), source=source) as shop:
+    with arguments.open_connector(
+        target, qdrant, collection, model, handler, roots=root or (), source=source
+    ) as shop:
         outcome = check(
             shop,
             source,
-            schema=_schema(shop, schema),
+            schema=arguments.schema_named(shop, schema),
             bytes=not no_bytes,
             repair=repair,
-            max_delete=_amount("--max-delete", max_delete),
+            max_delete=arguments.amount("--max-delete", max_delete),
             wait=wait,
         )
     terminal.show_outcome(outcome.lines(), outcome.to_dict(), as_json=as_json)
@@ -276,13 +233,21 @@ def migrate(
     from connector.migration.switching import rollback as go_back
     from connector.store.aliases import open_aliases
 
-    _configure_log(log, quiet=quiet)
+    arguments.configure_log(log, quiet=quiet)
     with contextlib.ExitStack() as stack:
         connect = functools.partial(
-            _open, target, qdrant, model=model, handler=handler, roots=root or (), source=source or ""
+            arguments.open_connector,
+            target,
+            qdrant,
+            model=model,
+            handler=handler,
+            roots=root or (),
+            source=source or "",
         )
         shop = stack.enter_context(connect(collection))
-        aliases = stack.enter_context(contextlib.closing(open_aliases(shop.qdrant, api_key=_settings().key)))
+        aliases = stack.enter_context(
+            contextlib.closing(open_aliases(shop.qdrant, api_key=arguments.settings().key))
+        )
         if rollback or finish:
             name = shop.collection
             told = (
@@ -299,7 +264,7 @@ def migrate(
             connect=connect,
             aliases=aliases,
             wait=wait,
-            max_lost=_amount("--max-lost", max_lost),
+            max_lost=arguments.amount("--max-lost", max_lost),
             on_rejection=run.reject,
             on_progress=run.progress,
         )
@@ -367,17 +332,17 @@ def search(
     from connector.typed_id import existing_id
 
     # Who types a path may read it: the roots guard what rows say, not what the caller asks.
-    roots = (Path(image).expanduser().resolve().parent,) if image and _is_file(image) else ()
-    with _open(target, qdrant, collection, model, handler, roots=roots) as shop:
-        wanted = _schema(shop, schema)
+    roots = (Path(image).expanduser().resolve().parent,) if image and arguments.is_file(image) else ()
+    with arguments.open_connector(target, qdrant, collection, model, handler, roots=roots) as shop:
+        wanted = arguments.schema_named(shop, schema)
         hits = shop.search(
             text,
             image=str(Path(image).expanduser()) if image and roots else image,
             like=None if like is None else existing_id(shop, like, wanted),
-            where=_condition(shop, where, wanted),
+            where=arguments.condition(shop, where, wanted),
             limit=limit,
             offset=offset,
-            weights=_weights(weights),
+            weights=arguments.weights(weights),
             min_score=min_score,
             using=using,
             schema=wanted,
@@ -399,8 +364,8 @@ def get(
     """Show one record. Exit code 1 when there is none."""
     from connector.typed_id import existing_id
 
-    with _open(target, qdrant, collection) as shop:
-        wanted = _schema(shop, schema)
+    with arguments.open_connector(target, qdrant, collection) as shop:
+        wanted = arguments.schema_named(shop, schema)
         record = shop.get(existing_id(shop, id, wanted), wanted)
     if record is None:
         terminal.note(f"There is no record '{id}' in collection '{shop.collection}' of {shop.qdrant}.")
@@ -420,8 +385,8 @@ def remove(
     """Remove records; those that are not there are no error."""
     from connector.typed_id import existing_id
 
-    with _open(target, qdrant, collection) as shop:
-        wanted = _schema(shop, schema)
+    with arguments.open_connector(target, qdrant, collection) as shop:
+        wanted = arguments.schema_named(shop, schema)
         removed = shop.remove(*(existing_id(shop, id, wanted) for id in ids), schema=wanted)
     terminal.show_number("removed", removed, as_json=as_json)
 
@@ -436,16 +401,16 @@ def count(
     as_json: Json = False,
 ) -> None:
     """Count records, all of them or those a condition is about."""
-    with _open(target, qdrant, collection) as shop:
-        wanted = _schema(shop, schema)
-        number = shop.count(_condition(shop, where, wanted), wanted)
+    with arguments.open_connector(target, qdrant, collection) as shop:
+        wanted = arguments.schema_named(shop, schema)
+        number = shop.count(arguments.condition(shop, where, wanted), wanted)
     terminal.show_number("count", number, as_json=as_json)
 
 
 @app.command()
 def optimize(target: Target, qdrant: Qdrant = None, collection: Collection = None) -> None:
     """Build a folder's vector index now. Until then a folder compares with every vector: fine up to 100,000 records."""
-    with _open(target, qdrant, collection) as shop:
+    with arguments.open_connector(target, qdrant, collection) as shop:
         shop.optimize()
 
 
@@ -481,11 +446,11 @@ def serve(
             raise
         raise MissingExtra("server", "connector serve") from error
 
-    _configure_log(log, quiet=quiet)
-    with _open(target, qdrant, collection, model, handler, roots=root or ()) as shop:
+    arguments.configure_log(log, quiet=quiet)
+    with arguments.open_connector(target, qdrant, collection, model, handler, roots=root or ()) as shop:
         run(
             shop,
-            _settings(),
+            arguments.settings(),
             host=host,
             port=port,
             models=models,
@@ -508,9 +473,9 @@ def _remote_hits(
     from connector.remote_search import remote_search
     from connector.target import load_target
 
-    key = _settings().remote_key
-    is_file = image is not None and _is_file(image)
-    pair = None if weights is None else dict(zip(("image", "text"), _weights(weights), strict=True))
+    key = arguments.settings().remote_key
+    is_file = image is not None and arguments.is_file(image)
+    pair = None if weights is None else dict(zip(("image", "text"), arguments.weights(weights), strict=True))
     return remote_search(
         url,
         load_target(target),
@@ -524,113 +489,12 @@ def _remote_hits(
     )
 
 
-def _open(
-    target: str,
-    qdrant: str | None,
-    collection: str | None,
-    model: str | None = None,
-    handler: str | None = None,
-    *,
-    roots: Sequence[Path] = (),
-    source: str = "",
-) -> Connector[Any]:
-    """The connector that options and environment describe; an option beats a variable."""
-    from connector.blobs.policy import BlobPolicy
-    from connector.connector import Connector
-    from connector.target import load_target, read_handler
-
-    settings = _settings()
-    space = load_target(target)
-    handler_name, model_name = handler or settings.handler, model or settings.model
-    if handler_name or model_name:
-        space = space.with_model(model_name, read_handler(handler_name) if handler_name else None)
-    if settings.remote_key is not None:
-        space = space.with_remote_key(settings.remote_key.get_secret_value())
-    limits = {
-        name: value for name in ("max_bytes", "max_pixels") if (value := getattr(settings, name)) is not None
-    }
-    policy = BlobPolicy(
-        roots=(*settings.roots, *roots),
-        allow_private_addresses=settings.allow_private_addresses,
-        # Who names a bucket as the source means its pictures to be read.
-        object_prefixes=(*settings.object_prefixes, *([source] if "://" in source else [])),
-        **limits,
-    )
-    return Connector(
-        space,
-        qdrant or settings.qdrant,
-        collection or settings.collection,
-        api_key=settings.key,
-        prefer_grpc=settings.grpc,
-        blob_policy=policy,
-    )
-
-
-def _settings() -> Settings:
-    from connector.settings import read_settings
-
-    return read_settings()
-
-
-def _configure_log(form: str, *, quiet: bool) -> None:
-    if form not in ("plain", "json"):
-        raise DataError(f"--log {form}: write plain or json.")
-    configure("json" if form == "json" else "plain", quiet=quiet)
-
-
 def _show_schema_changes(shop: Connector[Any]) -> None:
     from connector.migration.evolution import schema_changes
 
     if (stored := shop.store.describe()) is not None:
         for change in schema_changes(shop.space, stored):
             terminal.note(change)
-
-
-def _schema(shop: Connector[Any], name: str | None) -> type[Schema] | None:
-    if name is None:
-        return None
-    for schema in shop.space.schemas:
-        if schema.__name__ == name:
-            return schema
-    raise DataError(
-        f"--schema {name}: the space holds {', '.join(schema.__name__ for schema in shop.space.schemas)}."
-    )
-
-
-def _condition(shop: Connector[Any], text: str | None, schema: type[Schema] | None) -> Condition | None:
-    from connector.schema.conditions import parse_condition
-
-    if text is None:
-        return None
-    schemas = shop.space.schemas if schema is None else (schema,)
-    if len(schemas) != 1:
-        raise ConditionError("--where needs --schema here: the space holds several.")
-    return parse_condition(text, schemas[0])
-
-
-def _amount(option: str, text: str) -> float:
-    """`20%` → 0.2, `0.2` → 0.2, `50` → 50."""
-    try:
-        return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
-    except ValueError as error:
-        raise DataError(f"{option} {text}: write a share such as 20%, or a number.") from error
-
-
-def _weights(text: str | None) -> tuple[float, float]:
-    if text is None:
-        return (0.5, 0.5)
-    try:
-        image, words = map(float, text.split(","))
-    except ValueError as error:
-        raise DataError(f"--weights {text}: write two numbers, picture first, such as 0.7,0.3.") from error
-    return image, words
-
-
-def _is_file(image: str) -> bool:
-    try:
-        return Path(image).expanduser().is_file()
-    except (OSError, ValueError):  # too long for a path, or with a NUL: base64, then, or nothing
-        return False
 
 
 def _write_gallery(
