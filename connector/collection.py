@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import os
-import platform
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from connector.probes.probes import Drift, check, due, marked, record
 from connector.schema.conditions import Condition
 from connector.schema.schema import Schema
 from connector.space import ImageSpace
+from connector.store.lock import holder
 from connector.store.points import point_id, schema_name, to_record
 from connector.store.store import Where
 from connector.sync import SyncOptions
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
     from connector.engine.handlers import ImageHandler
     from connector.store.aliases import Aliases
     from connector.store.store import Point, Store
-
-
-def holder() -> str:
-    """Who holds a lock, to whoever waits for it."""
-    return f"{platform.node()}, process {os.getpid()}"
 
 
 class Collection:

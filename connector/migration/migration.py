@@ -10,7 +10,6 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from connector.collection import holder
 from connector.embedding import Embedder
 from connector.errors import (
     BlobUnavailable,
@@ -26,6 +25,7 @@ from connector.migration.weights import can_fuse_again, fuse_again
 from connector.origin import check_declared, check_model
 from connector.report import Rejection, Report
 from connector.space import ImageSpace
+from connector.store.lock import holder
 from connector.store.store import Where, kind_of
 
 if TYPE_CHECKING:

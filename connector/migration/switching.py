@@ -11,11 +11,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from connector.collection import holder
 from connector.embedding import Embedder
 from connector.errors import DataError
 from connector.origin import NOT_COMPARED
 from connector.space import ImageSpace
+from connector.store.lock import holder
 from connector.store.points import digest_payload
 
 if TYPE_CHECKING:

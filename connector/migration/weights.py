@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
-from connector.collection import holder
 from connector.embedding import FUSED, IMAGE, TEXT, FloatVector
 from connector.errors import CollectionMismatch, ConnectorError, DataError, EmbeddingError, StoreUnavailable
 from connector.origin import check_declared
 from connector.report import Rejection, Report
 from connector.schema.schema import definition_of
 from connector.space import ImageSpace
+from connector.store.lock import holder
 from connector.store.points import schema_name, to_record
 from connector.store.store import Point
 

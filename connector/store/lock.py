@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import os
+import platform
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +17,11 @@ from connector.errors import StoreLocked
 T = TypeVar("T")
 
 PAUSE = 0.25  # seconds between two tries
+
+
+def holder() -> str:
+    """Who holds a lock, to whoever waits for it: this machine and process."""
+    return f"{platform.node()}, process {os.getpid()}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
