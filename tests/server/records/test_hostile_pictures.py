@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import threading
 from pathlib import Path
 from typing import Any
@@ -116,16 +117,24 @@ def test_bombs_are_refused_by_their_header(live: Live) -> None:
         "progressive": progressive_with_scans(150),
     }
     wrong = {}
+    before = peak_from_now_on()
     for name, bomb in bombs.items():
         inline = live.client.post("/search", json={"image": base64.b64encode(bomb).decode()})
         form = live.client.post("/search", files={"image": bomb})
         if not {inline.status_code, form.status_code} <= {413, 422}:
             wrong[name] = (inline.text[:200], form.text[:200])
     assert wrong == {}
-    assert peak_of(live) < 1_024 * 2**20
+    assert peak() - before < 512 * 2**20
 
 
-def peak_of(live: Live) -> int:
+def peak_from_now_on() -> int:
+    """Forget, where the system lets us, what earlier tests of this process needed; the peak as it is then."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return peak()
+
+
+def peak() -> int:
     """The most memory this process has had, in bytes."""
     status = Path("/proc/self/status")
     if not status.exists():
