@@ -38,15 +38,12 @@ def open_connector(
         space = space.with_model(model_name, read_handler(handler_name) if handler_name else None)
     if found.remote_key is not None:
         space = space.with_remote_key(found.remote_key.get_secret_value())
-    limits = {
-        name: value for name in ("max_bytes", "max_pixels") if (value := getattr(found, name)) is not None
-    }
     policy = BlobPolicy(
         roots=(*found.roots, *roots),
         allow_private_addresses=found.allow_private_addresses,
         # Who names a bucket as the source means its pictures to be read.
         object_prefixes=(*found.object_prefixes, *([source] if "://" in source else [])),
-        **limits,
+        **found.blob_limits,
     )
     return Connector(
         space,
@@ -76,9 +73,8 @@ def schema_named(shop: Connector[Any], name: str | None) -> type[Schema] | None:
     """The schema that `--schema` names, None where it is not given."""
     if name is None:
         return None
-    for schema in shop.space.schemas:
-        if schema.__name__ == name:
-            return schema
+    if (schema := shop.space.schema_named(name)) is not None:
+        return schema
     raise DataError(
         f"--schema {name}: the space holds {', '.join(schema.__name__ for schema in shop.space.schemas)}."
     )

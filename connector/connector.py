@@ -243,6 +243,8 @@ class Connector(Generic[S]):
         for schema in sorted(schemas, key=lambda each: each.__name__):
             where = self._collection.where(None, schema)
             gone = missing(store, where, run.seen.keys(), run.held[schema])
+            if not gone:
+                continue
             if not check_deletion(len(gone), store.count(where), run.report, run.unidentified, options):
                 continue
             if not options.dry_run:

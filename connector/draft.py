@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from uuid import UUID
 
+from connector.blobs.sources import Kind, classify, reference
 from connector.errors import ConnectorError
 from connector.report import Rejection
-from connector.schema.schema import Schema
+from connector.schema.schema import Schema, definition_of
 from connector.space import SpaceEntry
 from connector.store.points import Digests
 
@@ -86,6 +87,17 @@ class Draft:
         if self.earlier is not None:
             self.before, self.earlier = self.earlier.held_before(), None
         return self.before
+
+    def refer(self) -> Kind:
+        """Note where its pictures can be found again, as far as that may be told; what its own picture's source is."""
+        own = Kind.UNKNOWN
+        for name in definition_of(self.entry.schema).blobs:
+            source = getattr(self.record, name)
+            kind = classify(source)
+            self.references[name] = None if source is None else reference(kind, source)
+            if name == self.entry.blob.name:
+                own = kind
+        return own
 
     @property
     def unchanged(self) -> bool:

@@ -203,8 +203,6 @@ class Ingestion:
             yield from _together(chunk)
 
     def _ask(self, drafts: Sequence[Draft]) -> None:
-        from connector.blobs.sources import classify, reference
-
         names = {draft.entry.blob.name for draft in drafts}
         keys = [PICTURE, DESCRIPTION, PAYLOAD, STAMP, BASE, *sorted(names)]
         ids = [draft.point_id for draft in drafts if draft.point_id not in self.course.afresh]
@@ -212,12 +210,7 @@ class Ingestion:
         kinds: list[Kind] = []
         for draft in drafts:
             assert draft.record is not None  # nothing has been dropped this early
-            for name in definition_of(draft.entry.schema).blobs:
-                source = getattr(draft.record, name)
-                kind = classify(source)
-                draft.references[name] = None if source is None else reference(kind, source)
-                if name == draft.entry.blob.name:
-                    kinds.append(kind)
+            kinds.append(draft.refer())
             if (point := stored.get(draft.point_id)) is not None:
                 draft.before = self._held(draft, point)
             draft.now = Digests(

@@ -148,9 +148,8 @@ def _hit(found: dict[str, Any], space: ImageSpace[Any]) -> Hit[Any]:
 
 
 def _schema(name: str, space: ImageSpace[Any]) -> type[Schema]:
-    for schema in space.schemas:
-        if schema.__name__ == name:
-            return schema
+    if (schema := space.schema_named(name)) is not None:
+        return schema
     known = ", ".join(schema.__name__ for schema in space.schemas)
     raise DataError(
         f"The server's records are of schema {name[:60]!r}, but TARGET holds {known}. Name its space."

@@ -6,6 +6,7 @@ The library itself takes arguments; an option on the command line beats the vari
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -55,6 +56,12 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = ()
     server_models: tuple[str, ...] = ()
     remote_key: SecretStr | None = None
+
+    @property
+    def blob_limits(self) -> dict[str, Any]:
+        """What the environment says of one picture's size, as arguments of a `BlobPolicy`."""
+        limits = {"max_bytes": self.max_bytes, "max_pixels": self.max_pixels}
+        return {name: limit for name, limit in limits.items() if limit is not None}
 
     @property
     def key(self) -> str | None:

@@ -297,6 +297,10 @@ class ImageSpace(Generic[S]):
 
         return vector_length(self.transformation_config.embedding_config)
 
+    def schema_named(self, name: str) -> type[Schema] | None:
+        """The schema of this space that has this name, if any."""
+        return next((schema for schema in self.schemas if schema.__name__ == name), None)
+
     def entry(self, schema: type[Schema]) -> SpaceEntry:
         """The part of this space that belongs to `schema`."""
         for entry in self.entries:

@@ -55,13 +55,10 @@ def _names(models: str) -> tuple[str, ...]:
 def _policy(settings: Settings, roots: Sequence[Path]) -> BlobPolicy:
     """What callers may name: no files, unless the operator says where they may be."""
     folders = (*settings.roots, *roots)
-    limits = {
-        name: value for name in ("max_bytes", "max_pixels") if (value := getattr(settings, name)) is not None
-    }
     return BlobPolicy(
         roots=folders,
         allow_files=bool(folders),
         allow_private_addresses=settings.allow_private_addresses,
         object_prefixes=settings.object_prefixes,
-        **limits,
+        **settings.blob_limits,
     )

@@ -245,12 +245,8 @@ def _is_its_own(made: object, point: Point) -> bool:
 
 def _digests_now(draft: Draft) -> Digests:
     """What a record is made of, its picture apart; of its values without its words."""
-    from connector.blobs.sources import classify, reference
-
     assert draft.record is not None  # not rejected yet
-    for name in definition_of(draft.entry.schema).blobs:
-        source = getattr(draft.record, name)
-        draft.references[name] = None if source is None else reference(classify(source), source)
+    draft.refer()
     words = None if draft.entry.description is None else draft.entry.description.name
     values = stored_values(draft.record, draft.references)
     return Digests(None, digest_words(draft.description), digest_values(values, words))

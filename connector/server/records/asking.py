@@ -70,9 +70,8 @@ def named_schema(shop: Connector[Any], name: str | None) -> type[Schema] | None:
     """
     if name is None:
         return None
-    for schema in shop.space.schemas:
-        if schema.__name__ == name:
-            return schema
+    if (schema := shop.space.schema_named(name)) is not None:
+        return schema
     known = ", ".join(schema.__name__ for schema in shop.space.schemas)
     raise DataError(f"There is no schema {name[:60]!r} here. Use one of {known}, or leave it out.")
 
