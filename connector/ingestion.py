@@ -299,7 +299,7 @@ class Ingestion:
 
     def embed(self, units: Iterable[list[Item]]) -> Iterator[list[Item]]:
         """Drafts that differ get their point, a batch at a time; the rest flows along in its place."""
-        for batch in _cut(units, self._embedder.batch_size):
+        for batch in _cut(units, lambda: self._embedder.batch_size):
             drafts = [
                 item
                 for item in batch
@@ -452,8 +452,8 @@ def _is_loaded(unit: Sequence[Item]) -> bool:
     return not any(isinstance(item, Draft) and item.source is not None for item in unit)
 
 
-def _cut(units: Iterable[list[Item]], wanted: int) -> Iterator[list[Item]]:
-    """Batches in which `wanted` drafts are to be embedded, or that have grown long without."""
+def _cut(units: Iterable[list[Item]], wanted: Callable[[], int]) -> Iterator[list[Item]]:
+    """Batches in which `wanted()` drafts are to be embedded, or that have grown long without."""
     batch: list[Item] = []
     count = held = 0
     begun = time.monotonic()
@@ -462,7 +462,7 @@ def _cut(units: Iterable[list[Item]], wanted: int) -> Iterator[list[Item]]:
         moving = [item for item in unit if isinstance(item, Draft) and not item.at_rest]
         count += sum(draft.wanted for draft in moving)
         held += sum(map(cost, moving))
-        full = count >= wanted or len(batch) >= SETTLED_AT_ONCE or held >= PICTURE_BYTES_AHEAD
+        full = count >= wanted() or len(batch) >= SETTLED_AT_ONCE or held >= PICTURE_BYTES_AHEAD
         if full or time.monotonic() - begun >= PATIENCE:
             yield batch
             batch, count, held, begun = [], 0, 0, time.monotonic()

@@ -50,10 +50,11 @@ class EmbeddingEngineConfig:
 
     Attributes:
         device: "auto" (cuda, then mps, then cpu) or a torch device such as "cpu", "cuda:1".
-        precision: "auto" is float32 on a CPU and float16 on a GPU.
-        image_batch_size: pictures in one forward pass.
+        precision: "auto" is float16 on a GPU, and on a CPU bfloat16 where that is much faster, else float32.
+            "int8" is the fastest on a CPU (at a cosine of about 0.9998 to float32), and never chosen unasked.
+        image_batch_size: pictures in one forward pass; None is 32 on a CPU, and on a GPU found by trial.
         text_batch_size: descriptions in one forward pass.
-        threads: torch's threads on a CPU; None leaves torch's own choice.
+        threads: how many cores of a CPU to use; None leaves torch's own choice.
         offline: never look further than this machine for a model's files.
         revision: the commit, tag or branch of a hub model.
         trust_remote_code: run Python code that comes with a hub model.
@@ -62,8 +63,8 @@ class EmbeddingEngineConfig:
     """
 
     device: str = "auto"
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    image_batch_size: int = 32
+    precision: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
+    image_batch_size: int | None = None
     text_batch_size: int = 128
     threads: int | None = None
     offline: bool = False
@@ -73,12 +74,12 @@ class EmbeddingEngineConfig:
     remote_key: str | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.precision not in ("auto", "float32", "bfloat16", "float16"):
+        if self.precision not in ("auto", "float32", "bfloat16", "float16", "int8"):
             raise InvalidSpaceParamException(
-                f"precision {self.precision!r} is unknown. Use 'auto', 'float32', 'bfloat16' or 'float16'."
+                f"precision {self.precision!r} is unknown. Use 'auto', 'float32', 'bfloat16', 'float16' or 'int8'."
             )
         sizes: dict[str, object] = {
-            "image_batch_size": self.image_batch_size,
+            "image_batch_size": 1 if self.image_batch_size is None else self.image_batch_size,
             "text_batch_size": self.text_batch_size,
             "threads": 1 if self.threads is None else self.threads,
         }

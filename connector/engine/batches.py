@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from connector.engine.trial import Trial
 from connector.errors import DataError, EmbeddingError, ModelUnavailable, OperationalError
 
 T = TypeVar("T")
@@ -26,7 +28,7 @@ class Batches(Generic[T]):
 
     Args:
         embed: the handler's function; it gets at least one item.
-        size: items in a batch, until memory runs out.
+        size: items in a batch, until memory runs out; None to find by trial which size is fastest.
         length: values in each vector.
         kind: the word for an item in messages.
     """
@@ -35,13 +37,21 @@ class Batches(Generic[T]):
         self,
         embed: Callable[[Sequence[T]], NDArray[np.float32]],
         *,
-        size: int,
+        size: int | None,
         length: int,
         kind: Literal["picture", "text"],
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._embed, self._length, self._kind = embed, length, kind
-        self._largest = size
-        self.size = size
+        self._embed, self._length, self._kind, self._clock = embed, length, kind, clock
+        self._trial = Trial()
+        if size is not None:
+            self._trial.end(size)
+        self._roomy = self._trial.size  # so many have had room, or are taken to have
+
+    @property
+    def size(self) -> int:
+        """Items that are embedded at once."""
+        return self._trial.size
 
     def run(self, items: Sequence[T]) -> list[Outcome]:
         """Embed items in order: for each a float32 vector (length,), or why it has none.
@@ -69,7 +79,10 @@ class Batches(Generic[T]):
         # A border: a model's library, its processor and its device fail in ways of their own (ValueError,
         # RuntimeError, TypeError, OverflowError, PIL's …), and one picture of thousands must not end the run.
         try:
+            begun = self._clock()
             rows = self._embed(items)
+            self._trial.note(len(items), self._clock() - begun)
+            self._roomy = max(self._roomy, len(items))
         except OperationalError:
             raise
         except Exception as error:
@@ -91,11 +104,11 @@ class Batches(Generic[T]):
         _free_memory()
         if len(items) == 1:
             # It says something about this item, not about batches of the others.
-            self.size = self._largest
+            self._trial.end(self._roomy)
             return [
                 EmbeddingError(f"This {self._kind} alone is too large for the memory of the model's device.")
             ]
-        self.size = max(1, len(items) // 2)
+        self._trial.end(max(1, len(items) // 2))
         return self.run(items)
 
     def _checked(self, row: NDArray[np.float32]) -> Outcome:

@@ -40,7 +40,7 @@ def configured() -> Callable[..., ImageEmbeddingConfig]:
         **engine: Any,
     ) -> ImageEmbeddingConfig:
         return ImageEmbeddingConfig(
-            str(model), handler, cache, EmbeddingEngineConfig(**{"device": "cpu", **engine})
+            str(model), handler, cache, EmbeddingEngineConfig(**{"device": "cpu", "precision": "float32", **engine})
         )
 
     return make

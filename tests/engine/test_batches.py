@@ -157,3 +157,20 @@ def test_a_broken_device_ends_the_run_instead_of_refusing_every_picture() -> Non
 def test_a_handler_that_returns_another_shape_is_found_out() -> None:
     with pytest.raises(ModelUnavailable, match=r"shape \(1, 3\)"):
         _batches(lambda items: np.ones((len(items), 3), np.float32)).run([1])
+
+
+def test_without_a_size_the_fastest_is_found_and_kept() -> None:
+    """Each call takes a hundredth of a second, and one more for every 128 items."""
+    now = 0.0
+
+    def embed(items: Sequence[int]) -> NDArray[np.float32]:
+        nonlocal now
+        now += 0.01 + 0.01 * (len(items) // 128)
+        return np.ones((len(items), 2), np.float32)
+
+    batches = Batches[int](embed, size=None, length=2, kind="picture", clock=lambda: now)
+    sizes = []
+    for _ in range(12):
+        sizes.append(batches.size)
+        batches.run(range(batches.size))
+    assert sizes == [32, 32, 64, 64, 128, 128, 64, 64, 64, 64, 64, 64]

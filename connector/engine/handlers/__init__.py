@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["ImageHandler", "TextHandler", "load_handler", "release_handler"]
+__all__ = ["DeviceHandler", "ImageHandler", "TextHandler", "load_handler", "release_handler"]
 
 _LOADERS = {
     ModelHandler.SENTENCE_TRANSFORMERS: "connector.engine.handlers.sentence_transformers",
@@ -64,6 +64,16 @@ class TextHandler(ImageHandler, Protocol):
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts, at least one: float32 (n, length); whatever a text looks like, it is not opened."""
+        ...
+
+
+@runtime_checkable
+class DeviceHandler(ImageHandler, Protocol):
+    """A loaded model that runs on a device of this machine."""
+
+    @property
+    def device(self) -> str:
+        """Torch's name of the device, such as "cpu" or "cuda:1"."""
         ...
 
 
@@ -115,7 +125,9 @@ def _load(config: ImageEmbeddingConfig) -> ImageHandler:
     try:
         loader: Callable[[ImageEmbeddingConfig], ImageHandler]
         loader = importlib.import_module(_LOADERS[config.model_handler]).load
-        return loader(config)
+        return (
+            loader(config) if config.embedding_engine_config.device != "auto" else _everywhere(loader, config)
+        )
     except ConnectorError:
         raise
     except Exception as error:
@@ -126,10 +138,32 @@ def _load(config: ImageEmbeddingConfig) -> ImageHandler:
         ) from error
 
 
+def _everywhere(
+    loader: Callable[[ImageEmbeddingConfig], ImageHandler], config: ImageEmbeddingConfig
+) -> ImageHandler:
+    """Load a model on the best device there is, and where that is a card of several, on all of them."""
+    handler = loader(config)
+    if not isinstance(handler, DeviceHandler) or handler.device != "cuda":
+        return handler
+    from connector.engine import device
+    from connector.engine.replicas import replicated
+
+    others = [
+        loader(
+            dataclasses.replace(
+                config,
+                embedding_engine_config=dataclasses.replace(config.embedding_engine_config, device=name),
+            )
+        )
+        for name in device.cards()[1:]
+    ]
+    return replicated([handler, *others])
+
+
 def _key(config: ImageEmbeddingConfig) -> ImageEmbeddingConfig:
     return dataclasses.replace(config, embedding_engine_config=_of_the_model(config.embedding_engine_config))
 
 
 def _of_the_model(engine: EmbeddingEngineConfig) -> EmbeddingEngineConfig:
     # Batch sizes are the engine's business: two that differ in those alone share one copy of the weights.
-    return dataclasses.replace(engine, image_batch_size=1, text_batch_size=1)
+    return dataclasses.replace(engine, image_batch_size=None, text_batch_size=1)

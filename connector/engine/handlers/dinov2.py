@@ -13,6 +13,8 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoModel
 
 from connector.engine import device, frames, models
+from connector.engine.layers import replace_layers
+from connector.engine.streams import spread
 from connector.errors import ModelUnavailable
 from connector.space import ImageEmbeddingConfig, ModelHandler
 
@@ -22,13 +24,17 @@ class DinoModel:
 
     def __init__(self, model: Any, processor: Any, where: device.Device, identity: dict[str, str]) -> None:
         self._model, self._processor, self._where = model, processor, where
+        self.device = where.name
         self.identity = identity
         self.frame = frames.from_processor(processor)
         self.length = self.embed_images([Image.new("RGB", (32, 32))]).shape[1]
 
-    @torch.inference_mode()
     def embed_images(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Embed RGB pictures: float32 (n, length), not brought to length one."""
+        return spread(self._embed, pictures, self._where)
+
+    @torch.inference_mode()
+    def _embed(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         pixels = self._processor(images=list(pictures), return_tensors="pt")["pixel_values"]
         outputs = self._model(pixel_values=pixels.to(self._where.name, self._where.dtype))
         rows: NDArray[np.float32] = outputs.pooler_output.float().cpu().numpy()
@@ -56,4 +62,6 @@ def load(config: ImageEmbeddingConfig) -> DinoModel:
         preprocess=frames.summary(processor),
         library=f"transformers {'.'.join(transformers.__version__.split('.')[:2])}",
     )
-    return DinoModel(model.to(where.name).eval(), processor, where, identity)
+    model = model.to(where.name).eval()
+    replace_layers(model, where)
+    return DinoModel(model, processor, where, identity)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,12 +13,18 @@ import open_clip
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch.nn import functional
 
 from connector.engine import device, frames, models
 from connector.engine.fusion import unit
+from connector.engine.layers import replace_layers
+from connector.engine.streams import spread
 from connector.space import ImageEmbeddingConfig, ModelHandler, PictureFrame
 
-_PRECISION = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+_PRECISION = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "int8": "fp32"}
+
+TEXTS = 16
+"""Texts embedded at once: they are padded to the longest of them."""
 
 
 class OpenClipModel:
@@ -33,24 +40,64 @@ class OpenClipModel:
     ) -> None:
         self._model, self._transform, self._tokenizer = model, transform, tokenizer
         self._where = where
+        self.device = where.name
+        self._encode = _encoder(model)
         self.identity = identity
         self.frame: PictureFrame | None = frames.from_open_clip(model.visual.preprocess_cfg, transform)
         self.length = self.embed_images([Image.new("RGB", (32, 32))]).shape[1]
 
     def embed_images(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Embed RGB pictures: float32 (n, length)."""
-        pixels = torch.stack([self._transform(picture) for picture in pictures])
-        return self._run(self._model.encode_image, pixels.to(self._where.name, self._where.dtype))
+        return spread(self._embed_images, pictures, self._where)
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts: float32 (n, length). Longer texts than the model reads are cut."""
-        return self._run(self._model.encode_text, self._tokenizer(list(texts)).to(self._where.name))
+        # Here and not in the streams: tokenizers are changed while they work.
+        ids = self._tokenizer(list(texts)).to(self._where.name)
+        return spread(self._embed_ids, ids.unbind(), self._where, TEXTS)
 
     @torch.inference_mode()
-    def _run(
-        self, encode: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor
-    ) -> NDArray[np.float32]:
-        return unit(encode(inputs).float().cpu().numpy())
+    def _embed_images(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
+        pixels = torch.stack([self._transform(picture) for picture in pictures])
+        vectors = self._model.encode_image(pixels.to(self._where.name, self._where.dtype))
+        return unit(vectors.float().cpu().numpy())
+
+    @torch.inference_mode()
+    def _embed_ids(self, ids: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        return unit(self._encode(torch.stack(list(ids))).float().cpu().numpy())
+
+
+def _encoder(model: Any) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What embeds texts: the model's own, without the padding where it is known that padding changes nothing.
+
+    CLIP's texts look backwards only, and a vector is read at the end of its text. All others see the padding.
+    """
+    cut = type(model) is open_clip.CLIP and model.attn_mask is not None and model.text_pool_type in _ENDS
+    encode: Callable[[torch.Tensor], torch.Tensor] = (
+        functools.partial(_cut, model) if cut else model.encode_text
+    )
+    return encode
+
+
+def _cut(model: Any, ids: torch.Tensor) -> torch.Tensor:
+    """`open_clip.CLIP.encode_text` of as many positions as the longest text has."""
+    ends = _ENDS[model.text_pool_type](model, ids)
+    length = int(ends.max()) + 1
+    hidden = model.token_embedding(ids[:, :length]).to(model.transformer.get_cast_dtype())
+    hidden = hidden + model.positional_embedding[:length].to(hidden.dtype)
+    hidden = model.ln_final(model.transformer(hidden, attn_mask=model.attn_mask[:length, :length]))
+    vectors: torch.Tensor = hidden[torch.arange(len(ids), device=ids.device), ends]
+    projection = model.text_projection
+    if isinstance(projection, torch.nn.Linear):
+        return functional.linear(vectors, projection.weight, projection.bias)
+    return vectors if projection is None else vectors @ projection
+
+
+_ENDS: dict[str, Callable[[Any, torch.Tensor], torch.Tensor]] = {
+    "argmax": lambda model, ids: ids.argmax(-1),
+    "eos": lambda model, ids: (ids == model.text_eos_id).int().argmax(-1),
+}
+"""Where a text ends, by the name that open_clip has for the way of finding it."""
 
 
 def load(config: ImageEmbeddingConfig) -> OpenClipModel:
@@ -76,13 +123,14 @@ def load(config: ImageEmbeddingConfig) -> OpenClipModel:
             **options,
         )
         tokenizer = _tokenizer(name, text, files, tower)
+    replace_layers(model.eval(), where)
     identity = files.identity(
         ModelHandler.OPEN_CLIP,
         precision=where.precision,
         preprocess=frames.summary(model.visual.preprocess_cfg),
         library=f"open_clip {'.'.join(open_clip.__version__.split('.')[:2])}",
     )
-    return OpenClipModel(model.eval(), transform, tokenizer, where, identity)
+    return OpenClipModel(model, transform, tokenizer, where, identity)
 
 
 def _source(

@@ -22,6 +22,8 @@ from torchvision.transforms import functional as pixels
 from transformers import AutoModel
 
 from connector.engine import device, models
+from connector.engine.layers import replace_layers
+from connector.engine.streams import spread
 from connector.errors import ModelUnavailable
 from connector.space import ImageEmbeddingConfig, ModelHandler
 
@@ -43,12 +45,16 @@ class VitrivrDinoModel:
 
     def __init__(self, model: Any, where: device.Device, identity: dict[str, str]) -> None:
         self._model, self._where = model, where
+        self.device = where.name
         self.identity = identity
         self.length = int(model.config.hidden_size)
 
-    @torch.inference_mode()
     def embed_images(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Embed RGB pictures: float32 (n, length)."""
+        return spread(self._embed, pictures, self._where)
+
+    @torch.inference_mode()
+    def _embed(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         inputs = torch.stack([_prepared(picture) for picture in pictures])
         outputs = self._model(pixel_values=inputs.to(self._where.name, self._where.dtype))
         rows: NDArray[np.float32] = outputs.last_hidden_state[:, 0].float().cpu().numpy()
@@ -80,7 +86,9 @@ def load(config: ImageEmbeddingConfig) -> VitrivrDinoModel:
         preprocess=PREPROCESS,
         library=" ".join(f"{name} {'.'.join(version.split('.')[:2])}" for name, version in libraries),
     )
-    return VitrivrDinoModel(model.to(where.name).eval(), where, identity)
+    model = model.to(where.name).eval()
+    replace_layers(model, where)
+    return VitrivrDinoModel(model, where, identity)
 
 
 def _prepared(picture: Image.Image) -> torch.Tensor:

@@ -1,0 +1,113 @@
+"""A batch is cut, run on as many threads as there are cores, and put together in order."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from connector.engine import streams
+from connector.engine.device import Device
+from connector.engine.streams import spread
+
+CPU = Device("cpu", "float32")
+
+
+@pytest.fixture
+def two_cores() -> Iterator[None]:
+    """Two threads for torch, whatever this machine has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def squares(numbers: Sequence[int]) -> NDArray[np.float32]:
+    return np.array([[number**2] for number in numbers], np.float32)
+
+
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 8, 9, 16, 33])
+def test_rows_come_in_order(count: int) -> None:
+    rows = spread(squares, range(count), CPU)
+    assert rows[:, 0].tolist() == [number**2 for number in range(count)]
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_parts_are_small_and_shared_evenly() -> None:
+    sizes: list[int] = []
+
+    def note(numbers: Sequence[int]) -> NDArray[np.float32]:
+        sizes.append(len(numbers))
+        return squares(numbers)
+
+    spread(note, range(10), CPU)
+    assert sorted(sizes) == [5, 5]
+    sizes.clear()
+    spread(note, range(33), CPU, part=16)
+    assert sorted(sizes) == [1, 16, 16]
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_each_stream_has_one_thread_and_all_others_keep_theirs() -> None:
+    inside: list[tuple[str, int]] = []
+
+    def note(numbers: Sequence[int]) -> NDArray[np.float32]:
+        inside.append((threading.current_thread().name, torch.get_num_threads()))
+        return squares(numbers)
+
+    spread(note, range(32), CPU)
+    assert {threads for _, threads in inside} == {1}
+    assert all(name.startswith("connector-stream") for name, _ in inside)
+    assert torch.get_num_threads() == 2
+    later: list[int] = []
+    thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert later == [2]
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_what_a_part_raises_reaches_the_caller() -> None:
+    def refuse(numbers: Sequence[int]) -> NDArray[np.float32]:
+        if 5 in numbers:
+            raise ValueError("five")
+        return squares(numbers)
+
+    with pytest.raises(ValueError, match="five"):
+        spread(refuse, range(20), CPU)
+    assert len(spread(refuse, [1, 2, 3], CPU)) == 3
+
+
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.parametrize(("where", "count"), [(Device("cuda", "float16"), 32), (CPU, 1)])
+def test_a_card_and_a_single_item_get_everything_at_once(where: Device, count: int) -> None:
+    seen: list[int] = []
+
+    def note(numbers: Sequence[int]) -> NDArray[np.float32]:
+        seen.append(len(numbers))
+        assert threading.current_thread() is threading.main_thread()
+        return squares(numbers)
+
+    spread(note, range(count), where)
+    assert seen == [count]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # from Python 3.12, and that is the point here
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.usefixtures("two_cores")
+def test_a_forked_child_makes_streams_of_its_own() -> None:
+    spread(squares, range(8), CPU)
+    assert streams._streams.cache_info().currsize
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, b"%d" % streams._streams.cache_info().currsize)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 9) == b"0"
