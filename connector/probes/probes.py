@@ -44,8 +44,8 @@ FLOOR = 0.999
 Measured against float32: the same weights in float16 keep 0.9998 or more. On the demo model, noise of 3 % on its weights
 gives 0.998, bilinear instead of bicubic resizing 0.990, squashing instead of cropping 0.949."""
 
-BFLOAT16_FLOOR = 0.99
-"""The same where bfloat16 is on either side: it keeps 8 bits of a number, and the worst model measured gave 0.997."""
+EIGHT_BITS_FLOOR = 0.99
+"""The same where bfloat16 or int8 is on either side: they keep 8 bits of a number, and the worst model measured gave 0.997."""
 
 _DIGEST = re.compile(r"[0-9a-f]{40,64}")
 _MARKS = 16  # places that are remembered to have checked; jobs in containers have a new name every time
@@ -107,7 +107,7 @@ def compare(
         collection: its name, for messages.
         handler: the loaded model.
         stored: what `record` gave.
-        floor: the least cosine to accept; by default `FLOOR`, or `BFLOAT16_FLOOR` where either side is bfloat16.
+        floor: the least cosine to accept; by default `FLOOR`, or `EIGHT_BITS_FLOOR` where either side keeps 8 bits.
 
     Raises:
         CollectionMismatch: what is stored cannot be read, or is of other probes than this library's.
@@ -295,7 +295,8 @@ def _cosines(names: Mapping[str, object], then: Rows, now: Rows | None) -> dict[
 
 
 def _floor(then: Mapping[str, str], now: Mapping[str, str]) -> float:
-    return BFLOAT16_FLOOR if "bfloat16" in (then.get("precision"), now.get("precision")) else FLOOR
+    eight_bits = {then.get("precision"), now.get("precision")} & {"bfloat16", "int8"}
+    return EIGHT_BITS_FLOOR if eight_bits else FLOOR
 
 
 def _furthest(kind: str, cosines: Mapping[str, float]) -> str:

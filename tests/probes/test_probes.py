@@ -197,7 +197,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     return built
 
 
-@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float16", "bfloat16", "int8"])
 @pytest.mark.parametrize("family", ["demo", *BUILDERS])
 def test_another_precision_of_the_same_model_passes(
     family: str, precision: str, folders: Mapping[str, Path]
@@ -207,7 +207,7 @@ def test_another_precision_of_the_same_model_passes(
     recorded = stored(loaded(model, handler))
     drift = probes.check("shop", loaded(model, handler, precision=precision), recorded)
     assert drift.differs == {"precision": ("float32", precision)}
-    assert drift.floor == (probes.BFLOAT16_FLOOR if precision == "bfloat16" else probes.FLOOR)
+    assert drift.floor == (probes.FLOOR if precision == "float16" else probes.EIGHT_BITS_FLOOR)
     back = stored(loaded(model, handler, precision=precision))
     assert not probes.check("shop", loaded(model, handler), back).moved
 
