@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from connector.engine.engine import Engine
     from connector.engine.handlers import ImageHandler
     from connector.store.aliases import Aliases
-    from connector.store.store import Point, Store
+    from connector.store.store import Point, Quantization, Store
 
 
 class Collection:
@@ -38,6 +39,7 @@ class Collection:
         open_store: Callable[[str], Store],
         open_aliases: Callable[[], Aliases],
         clock: Callable[[], dt.datetime],
+        quantization: Quantization | None = None,
     ) -> None:
         self.location = location
         self.name = name
@@ -46,6 +48,7 @@ class Collection:
         self._open_aliases = open_aliases
         self._on_server = location.startswith(("http://", "https://"))
         self._clock = clock
+        self._quantization = quantization
         self._probes_checked: dict[str, str] | None = None
         self._opened: Store | None = None
         self._opening = threading.Lock()
@@ -89,8 +92,15 @@ class Collection:
                 self.store.create(renewed)
 
     def _create(self, embedder: Embedder) -> None:
-        probes = record(self._handler(), self._clock())
-        spec = collection_spec(self.name, self._space, embedder.names, embedder.engine, probes)
+        now = self._clock()
+        probes = record(self._handler(), now)
+        self._probes_checked = marked(
+            None, now
+        )  # the first search need not look again at what was made here just now
+        spec = dataclasses.replace(
+            collection_spec(self.name, self._space, embedder.names, embedder.engine, probes),
+            quantization=self._quantization,
+        )
         if not self._on_server:
             self.store.create(spec)
             return
@@ -123,10 +133,11 @@ class Collection:
         with contextlib.ExitStack() as stack:
             if locked:
                 stack.enter_context(self.store.lock(holder(), wait=options.wait))
+            stack.enter_context(self.store.loading())
             yield self.store
 
-    def need(self, embedder: Embedder) -> None:
-        """See that there is a collection to search, and that it is ours.
+    def need(self, embedder: Embedder) -> Mapping[str, Any]:
+        """See that there is a collection to search, and that it is ours; what made it.
 
         Raises:
             StoreUnavailable: there is none.
@@ -140,6 +151,7 @@ class Collection:
             )
         if not check_declared(self.name, self._space, stored):
             _ = embedder.engine  # loading it compares the model itself
+        return stored
 
     def check_model(self, engine: Engine) -> None:
         """See that this engine makes the vectors that the collection holds: by what it says of itself, and once a day by probes.
@@ -181,9 +193,21 @@ class Collection:
             self.store.renew({"last_version": version, **checked})
             return version
 
-    def where(self, condition: Condition | None, schema: type[Schema] | None) -> Where:
-        """The points of one schema, or of all of this space, that fulfil a condition."""
-        return Where(tuple(each.__name__ for each in self._asked(schema)), condition)
+    def where(
+        self,
+        condition: Condition | None,
+        schema: type[Schema] | None,
+        stored: Mapping[str, Any] | None = None,
+    ) -> Where:
+        """The points of one schema, or of all of this space, that fulfil a condition.
+
+        Where the collection, by what is `stored` of it, holds no other schema, none is named: a search that need not
+        look at any payload is faster.
+        """
+        names = tuple(each.__name__ for each in self._asked(schema))
+        if stored is not None and stored["schemas"].keys() <= set(names):
+            names = ()
+        return Where(names, condition)
 
     def points(self, id: str | int, schema: type[Schema] | None, *, vectors: bool = False) -> list[Point]:
         """The points of the record with this id: at most one of each schema."""

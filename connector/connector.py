@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
 from connector.collection import Collection
 from connector.draft import cost, rejection_of
-from connector.embedding import FUSED, IMAGE, TEXT, Embedder, FloatVector
+from connector.embedding import FUSED, Embedder, FloatVector
 from connector.errors import DataError, RecordError
 from connector.hit import Hit, PartScores
 from connector.ingestion import BATCHES_AHEAD, PICTURE_BYTES_AHEAD, Course, Ingestion
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from connector.blobs.picture import Picture
     from connector.blobs.policy import BlobPolicy
     from connector.probes.probes import Drift
-    from connector.store.store import ScoredPoint, Store
+    from connector.store.store import Quantization, ScoredPoint, Store
 
 S = TypeVar("S", bound=Schema)
 R = TypeVar("R", bound=Schema)
@@ -65,6 +65,8 @@ class Connector(Generic[S]):
         api_key: for a server that asks for one.
         prefer_grpc: send bulk writes to a server over gRPC (port 6334).
         blob_policy: what may be fetched and how large it may be; the defaults are safe for feeds from strangers.
+        quantization: "scalar" or "binary" keeps short forms of the vectors in memory, searched first, when the
+            collection is made; for millions of records. One that is there stays as it was made.
         clock: what time it is, in UTC; a test's seam.
 
     Opening reads nothing: the store is opened and the model loaded when first needed.
@@ -79,6 +81,7 @@ class Connector(Generic[S]):
         api_key: str | None = None,
         prefer_grpc: bool = False,
         blob_policy: BlobPolicy | None = None,
+        quantization: Quantization | None = None,
         clock: Callable[[], dt.datetime] = _now,
     ) -> None:
         self.space = space
@@ -93,6 +96,7 @@ class Connector(Generic[S]):
             lambda name: open_store(self.qdrant, name, api_key=api_key, prefer_grpc=prefer_grpc),
             lambda: open_aliases(self.qdrant, api_key=api_key),
             clock,
+            quantization,
         )
         self._embedder = Embedder(space, self._collection.check_model)
 
@@ -345,21 +349,22 @@ class Connector(Generic[S]):
             tuple(unlike),
         )
         query.check(self.space, self._embedder.names)
-        self._collection.need(self._embedder)
+        stored = self._collection.need(self._embedder)
         vector = self._vector(query)
         found = self._collection.store.query(
             vector,
             using=using,
-            where=self._collection.where(where, query.schema),
+            where=self._collection.where(where, query.schema, stored),
             limit=limit + offset + len(query.left_out) if query.left_out else limit,
             offset=0 if query.left_out else offset,
             min_score=min_score,
-            with_vectors=with_vectors or [name for name in self._embedder.names if name != FUSED],
+            with_vectors=with_vectors,
+            also=[name for name in self._embedder.names if name != FUSED],
         )
         if not query.left_out:
-            return [self._hit(scored, vector, with_vectors) for scored in found]
+            return [self._hit(scored, with_vectors) for scored in found]
         # Records that are asked about are taken out before the page is cut, so that pages fit together.
-        hits = (self._hit(scored, vector, with_vectors) for scored in found)
+        hits = (self._hit(scored, with_vectors) for scored in found)
         return [hit for hit in hits if hit.id not in query.left_out][offset : offset + limit]
 
     def picture(self, image: BlobSource, *, blob_policy: BlobPolicy | None = None) -> Picture:
@@ -480,7 +485,10 @@ class Connector(Generic[S]):
         return self._collection.store.extent(field, self._collection.where(where, asked))
 
     def optimize(self) -> None:
-        """Build the vector index now. A server does so by itself; a folder compares with every vector until asked."""
+        """Build the search graph now. A server does so by itself; a folder at the end of a run that brought many records.
+
+        It is built by another process; searches go on meanwhile, writes wait.
+        """
         if self._collection.metadata() is not None:
             self._collection.store.optimize()
 
@@ -536,12 +544,11 @@ class Connector(Generic[S]):
             )
         return entry
 
-    def _hit(self, scored: ScoredPoint, query: FloatVector, with_vectors: bool) -> Hit[Any]:
+    def _hit(self, scored: ScoredPoint, with_vectors: bool) -> Hit[Any]:
         record = self._collection.record(scored.point)
-        vectors = scored.point.vectors
-        parts = {name: float(query @ vectors[name]) for name in (IMAGE, TEXT) if name in vectors}
         key = getattr(record, definition_of(type(record)).id.name)
-        return Hit(record, scored.score, key, PartScores(**parts), vectors if with_vectors else None)
+        vectors = scored.point.vectors if with_vectors else None
+        return Hit(record, scored.score, key, PartScores(**scored.also), vectors)
 
     def _fetcher(self, base: Path | None, policy: BlobPolicy | None = None) -> BlobFetcher:
         from connector.blobs.fetch import BlobFetcher

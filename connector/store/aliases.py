@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from connector.errors import DataError, StoreUnavailable
-from connector.store.store import Store, check_name, kind_of, open_store
+from connector.store.names import check_name
+from connector.store.store import Store, kind_of, open_store
 
 if TYPE_CHECKING:
     from connector.store.retry import Retries
@@ -112,7 +113,7 @@ class FolderAliases:
     def drop(self, collection: str) -> None:
         """Move the collection out of sight in one step, then delete its files."""
         from connector.store.folder import pointers
-        from connector.store.place import see_that_it_is_free
+        from connector.store.making import see_that_it_is_free
 
         check_name(collection)
         refuse_while_pointed_to(collection, pointers(self._folder))

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import math
-import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-import numpy as np
-
 from connector.errors import PointError, Superseded
+from connector.store.checks import check_payload, check_point, quiet
 from connector.store.points import VERSION, is_buried, version_of
 from connector.store.shape import Shape
 from connector.store.store import Point
 
 MAX_POINTS = 512
 MAX_BYTES = 16 * 1024 * 1024  # half of what a Qdrant server takes by default
-MAX_DEPTH = 64
-
-# A float32 is written to JSON as a double: up to 22 characters, a comma, a space.
-_BYTES_PER_VALUE = 24
-_INT64 = range(-(2**63), 2**63)
-_EXACT_AS_DOUBLE = 2**53
 
 Numbered = tuple[int, Point]
 # Writes one batch of points of one version. Returns, once acknowledged, the ids that a newer run had written before.
@@ -62,15 +53,11 @@ def _in_batches(
     points: Sequence[Point], check: Callable[[Point], int], send: Send, max_points: int, max_bytes: int
 ) -> list[PointError | None]:
     outcome: list[PointError | None] = [None] * len(points)
-    sizes: dict[int, int] = {}
+    sizes = _sizes(points, check, outcome)
     # Within one batch Qdrant may apply points in any order, so of several with one id only one is sent.
     winners: dict[str, int] = {}
-    for position, point in enumerate(points):
-        try:
-            sizes[position] = check(point)
-        except PointError as error:
-            outcome[position] = error
-            continue
+    for position in sizes:
+        point = points[position]
         before = winners.get(point.id)
         if before is not None and _is_older(point, points[before]):
             outcome[position] = superseded(point)
@@ -83,6 +70,20 @@ def _in_batches(
         # What was never sent shares the fate of the later one that was.
         outcome[position] = outcome[position] or outcome[winners[points[position].id]]
     return outcome
+
+
+def _sizes(
+    points: Sequence[Point], check: Callable[[Point], int], outcome: list[PointError | None]
+) -> dict[int, int]:
+    """Bytes by position of the points that can be sent; why the others cannot goes to `outcome`."""
+    sizes: dict[int, int] = {}
+    with quiet():
+        for position, point in enumerate(points):
+            try:
+                sizes[position] = check(point)
+            except PointError as error:
+                outcome[position] = error
+    return sizes
 
 
 def held_back(batch: Sequence[Point], found: Mapping[str, Mapping[str, object]]) -> set[str]:
@@ -157,107 +158,3 @@ def _settle(batch: list[Numbered], send: Send, outcome: list[PointError | None])
         for position, point in batch:
             if point.id in held_back:
                 outcome[position] = superseded(point)
-
-
-def check_point(point: Point, shape: Shape) -> int:
-    """Return the point's size as a request body, estimated upwards, in bytes.
-
-    The engines are not asked: one accepts NaN, one turns it into null, one fails the whole batch, and one
-    applies half of a batch that has a bad point in it.
-
-    Raises:
-        PointError: the id is no uuid, a vector does not fit, or the payload is not JSON.
-    """
-    size = check_payload(point)
-    if not point.vectors:
-        raise PointError(f"Point {point.id} has no vector. Give it a picture or a description.")
-    for name, vector in point.vectors.items():
-        _check_vector(point.id, name, vector, shape)
-    return size + len(point.vectors) * (shape.length * _BYTES_PER_VALUE + 32)
-
-
-def check_payload(point: Point) -> int:
-    """Return the size of the point's id and payload as a request body, estimated upwards, in bytes.
-
-    Raises:
-        PointError: the id is no uuid, or the payload is not JSON.
-    """
-    _check_id(point.id)
-    _check_version(point)
-    try:
-        return 256 + _json_size(point.payload)
-    except (TypeError, ValueError) as error:
-        raise PointError(f"Point {point.id}: its payload cannot be stored: {error}.") from error
-
-
-def _check_version(point: Point) -> None:
-    version = point.payload.get(VERSION)
-    # Qdrant compares numbers as doubles: beyond 2**53 a newer version could look equal to an older one.
-    if version is not None and not (type(version) is int and 0 <= version < _EXACT_AS_DOUBLE):
-        raise PointError(f"Point {point.id}: {VERSION} is {version!r:.80}, not a whole number below 2**53.")
-
-
-def _check_id(identity: object) -> None:
-    try:
-        valid = isinstance(identity, str) and str(uuid.UUID(identity)) == identity
-    except ValueError:
-        valid = False
-    if not valid:
-        raise PointError(f"{identity!r:.80} is no point id. Make it with connector.store.points.point_id.")
-
-
-def _check_vector(identity: str, name: str, vector: object, shape: Shape) -> None:
-    if name not in shape.vectors:
-        raise PointError(f"Point {identity}: the collection has no vector named {name!r}.")
-    if not isinstance(vector, np.ndarray) or vector.dtype != np.float32:
-        raise PointError(f"Point {identity}: vector {name!r} is no float32 array.")
-    if vector.shape != (shape.length,):
-        raise PointError(
-            f"Point {identity}: vector {name!r} has shape {vector.shape}, not ({shape.length},)."
-        )
-    # The sum of squares is finite only if every value is, and if the engine's own float32 norm will be.
-    with np.errstate(over="ignore", invalid="ignore"):
-        finite = math.isfinite(float(np.dot(vector, vector)))
-    if not finite:
-        raise PointError(
-            f"Point {identity}: vector {name!r} holds NaN, infinity, or values too large to add up."
-        )
-
-
-def _json_size(value: object, depth: int = 0) -> int:
-    """Return at least the bytes of `value` as JSON; raise TypeError or ValueError where it has none."""
-    if depth > MAX_DEPTH:
-        raise ValueError(f"it is nested deeper than {MAX_DEPTH}")
-    kind = type(value)
-    if kind is str:
-        return _text_size(value)  # type: ignore[arg-type]  # narrowed by its exact type
-    if value is None or kind is bool:
-        return 5
-    if kind is int:
-        if value not in _INT64:
-            raise ValueError("a whole number does not fit into 64 bits")
-        return 20
-    if kind is float:
-        if not math.isfinite(value):  # type: ignore[arg-type]  # narrowed by its exact type
-            raise ValueError(f"{value} has no JSON")
-        return 25
-    if isinstance(value, list):
-        return 2 + sum(1 + _json_size(item, depth + 1) for item in value)
-    if isinstance(value, Mapping):
-        return 2 + sum(_entry_size(key, item, depth) for key, item in value.items())
-    raise TypeError(f"{kind.__module__}.{kind.__qualname__} is not a JSON value")
-
-
-def _entry_size(key: object, value: object, depth: int) -> int:
-    if type(key) is not str:
-        raise TypeError(f"a key is of type {type(key).__qualname__}, not str")
-    return 2 + _text_size(key) + _json_size(value, depth + 1)
-
-
-def _text_size(text: str) -> int:
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError as error:
-        raise ValueError(f"a text holds half a character (a surrogate) at position {error.start}") from error
-    # A quote is escaped to two bytes, a control character to six.
-    return 2 + (2 if text.isprintable() else 6) * size

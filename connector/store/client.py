@@ -3,87 +3,38 @@
 from __future__ import annotations
 
 import contextlib
-import math
-import urllib.parse
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from qdrant_client import QdrantClient, models
+from qdrant_client import models
 
 from connector.errors import PointError
 from connector.store.batches import chunks
+from connector.store.bulk import graphs_later
 from connector.store.client_values import facets, outermost
 from connector.store.connection import Connection
 from connector.store.lease import INDEXES as LEASE_INDEXES
 from connector.store.lease import LeaseLock
-from connector.store.lock import Clock, Turn
+from connector.store.lock import Turn
 from connector.store.points import DELETED, is_buried
-from connector.store.retry import Refused, Retries
+from connector.store.retry import Refused
 from connector.store.shape import best_first
-from connector.store.spelling import from_client, old_tombstones, to_filter, to_index
+from connector.store.spelling import (
+    QUANTIZED,
+    from_client,
+    old_tombstones,
+    to_filter,
+    to_filter_of_vectors,
+    to_index,
+    to_quantization,
+)
 from connector.store.store import CollectionSpec, FloatVector, IndexKind, Point, ScoredPoint, Where
 from connector.store.values import Extent, Facet, counted, extent_of, most_first
-from connector.store.wire import MemoryCalls, ServerCalls, raise_for_status
-from connector.store.writes import MemoryWrites, Writes
+from connector.store.writes import Writes
 
 if TYPE_CHECKING:
     from qdrant_client.conversions.common_types import PointId
-
-
-def open_memory(collection: str, *, clock: Clock | None = None) -> ClientStore:
-    """Open a store in memory, gone when closed: the client's own engine, fine up to some 20,000 points."""
-    return store_in_memory(QdrantClient(":memory:"), collection, MemoryCalls(), turn=Turn(clock or Clock()))
-
-
-def store_in_memory(
-    client: QdrantClient,
-    collection: str,
-    calls: MemoryCalls,
-    *,
-    turn: Turn,
-    owned: bool = True,
-) -> ClientStore:
-    """Return the store of one collection of a client in memory, which it closes if it is `owned`."""
-    connection = Connection(client, collection, calls, owned=owned)
-    return ClientStore(connection, MemoryWrites(connection), turn)
-
-
-def open_server(
-    url: str,
-    collection: str,
-    *,
-    api_key: str | None = None,
-    grpc_port: int | None = None,
-    timeout: float = 30.0,
-    retries: Retries | None = None,
-    clock: Clock | None = None,
-) -> ClientStore:
-    """Open a store on a server; with `grpc_port`, points are sent over gRPC."""
-    calls = ServerCalls(without_credentials(url), timeout, retries or Retries())
-    client = connect(url, api_key, timeout)
-    bulk = connect(url, api_key, timeout, grpc_port) if grpc_port else None
-    connection = Connection(client, collection, calls, bulk)
-    brief = Connection(client, collection, calls.brief(), owned=False)
-    return ClientStore(connection, Writes(connection), LeaseLock(connection, brief, clock or Clock()))
-
-
-def connect(url: str, api_key: str | None, timeout: float, grpc_port: int | None = None) -> QdrantClient:
-    """Return a client for a server; nothing is sent yet."""
-    return QdrantClient(
-        url=url,
-        api_key=api_key,
-        timeout=math.ceil(timeout),
-        prefer_grpc=grpc_port is not None,
-        grpc_port=grpc_port or 6334,
-        check_compatibility=False,
-        event_hooks={"response": [raise_for_status]},
-    )
-
-
-def without_credentials(url: str) -> str:
-    """Return the URL as it may be shown: no user, no password, no query."""
-    parts = urllib.parse.urlsplit(url)
-    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 class ClientStore:
@@ -134,6 +85,10 @@ class ClientStore:
         """Be the collection's one writer: in memory among threads, on a server by a lease that expires."""
         self._to.check_open()
         return self._lock.held(f"Collection {self._to.collection!r}", holder, wait)
+
+    def loading(self) -> contextlib.AbstractContextManager[None]:
+        """Let a server build its search graphs when a first load is done; memory has none."""
+        return graphs_later(self._to) if isinstance(self._lock, LeaseLock) else contextlib.nullcontext()
 
     def upsert(self, points: Sequence[Point]) -> list[PointError | None]:
         """Write whole points; acknowledged ones are applied and can be found."""
@@ -222,11 +177,13 @@ class ClientStore:
         limit: int = 10,
         offset: int = 0,
         min_score: float | None = None,
-        with_vectors: bool | Sequence[str] = False,
+        with_vectors: bool = False,
+        also: Sequence[str] = (),
     ) -> list[ScoredPoint]:
         """Return the points nearest to `vector`, best first."""
-        self._to.shape().check_query(vector, using)
-        filter_ = to_filter(where)
+        shape = self._to.shape()
+        shape.check_query(vector, using)
+        filter_ = to_filter_of_vectors(where)
         found = self._to.ask(
             lambda: self._to.client.query_points(
                 self._to.collection,
@@ -236,10 +193,11 @@ class ClientStore:
                 limit=limit,
                 offset=offset,
                 with_payload=True,
-                with_vectors=with_vectors if isinstance(with_vectors, bool) else list(with_vectors),
+                with_vectors=with_vectors or list(also),
+                search_params=QUANTIZED if shape.quantized else None,
             )
         )
-        return best_first([ScoredPoint(from_client(hit), hit.score) for hit in found.points], min_score)
+        return best_first([_scored(hit, vector, with_vectors, also) for hit in found.points], min_score)
 
     def scan(
         self,
@@ -280,7 +238,10 @@ class ClientStore:
         try:
             self._to.calls(
                 lambda: self._to.client.create_collection(
-                    self._to.collection, vectors_config=vectors, metadata=dict(spec.metadata)
+                    self._to.collection,
+                    vectors_config=vectors,
+                    quantization_config=to_quantization(spec.quantization),
+                    metadata=dict(spec.metadata),
                 )
             )
         except Refused as error:
@@ -318,3 +279,11 @@ class ClientStore:
                 with_vectors=vectors,
             )
         )
+
+
+def _scored(
+    hit: models.ScoredPoint, query: FloatVector, with_vectors: bool, also: Sequence[str]
+) -> ScoredPoint:
+    point = from_client(hit)
+    others = {name: float(query @ point.vectors[name]) for name in also if name in point.vectors}
+    return ScoredPoint(point if with_vectors else dataclasses.replace(point, vectors={}), hit.score, others)

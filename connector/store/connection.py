@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import urllib.parse
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -11,7 +13,7 @@ from qdrant_client import QdrantClient, models
 from connector.errors import CollectionMismatch, StoreUnavailable
 from connector.store.retry import Passing, Refused
 from connector.store.shape import Shape
-from connector.store.wire import Calls
+from connector.store.wire import Calls, raise_for_status
 
 T = TypeVar("T")
 
@@ -21,12 +23,32 @@ _CONDITIONAL_WRITES = (
 )  # the first server version that does not silently ignore the condition of a write
 
 
+def connect(url: str, api_key: str | None, timeout: float, grpc_port: int | None = None) -> QdrantClient:
+    """Return a client for a server; nothing is sent yet."""
+    return QdrantClient(
+        url=url,
+        api_key=api_key,
+        timeout=math.ceil(timeout),
+        prefer_grpc=grpc_port is not None,
+        grpc_port=grpc_port or 6334,
+        check_compatibility=False,
+        event_hooks={"response": [raise_for_status]},
+    )
+
+
+def without_credentials(url: str) -> str:
+    """Return the URL as it may be shown: no user, no password, no query."""
+    parts = urllib.parse.urlsplit(url)
+    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 class Connection:
     """A client, the collection it is about, and the way its calls are made.
 
     Attributes:
         client: for everything but points in bulk.
         bulk: for points in bulk; the same one, unless they go over gRPC.
+        grpc_seconds: how long an answer over gRPC may take; None where points go over REST.
         collection: the collection's name, or an alias.
         calls: how each call is made.
     """
@@ -38,9 +60,11 @@ class Connection:
         calls: Calls,
         bulk: QdrantClient | None = None,
         owned: bool = True,
+        grpc_seconds: float | None = None,
     ) -> None:
         self.client = client
         self.bulk = bulk or client
+        self.grpc_seconds = grpc_seconds
         self.collection = collection
         self.calls = calls
         self._owned = owned
@@ -167,4 +191,4 @@ class Connection:
                 f"Collection {self.collection!r} at {self.calls.place} was not made by this package: "
                 "its vectors have no names, or not one length. Use another collection name."
             )
-        return Shape(lengths.pop(), tuple(vectors))
+        return Shape(lengths.pop(), tuple(vectors), info.config.quantization_config is not None)

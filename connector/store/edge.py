@@ -2,36 +2,45 @@
 
 What `upsert` acknowledged survives the end of the process (by the engine's write-ahead log), after `flush`
 a power cut too. One process has a collection open at a time; a forked child must open its own.
-`optimize` holds Python's global lock for as long as it runs.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 import qdrant_edge as engine
 
-from connector.errors import PointError
+from connector.errors import PointError, StoreUnavailable
 from connector.store.batches import chunks, held_back, overwrite_in_batches, upsert_in_batches
 from connector.store.folder import check_space
+from connector.store.graph import WORTH_IT
 from connector.store.lock import Clock
 from connector.store.place import Place
 from connector.store.points import DELETED, VERSION, is_buried, tombstone, version_of
 from connector.store.shape import best_first
 from connector.store.shard import (
+    QUANTIZED,
     facets,
     from_engine,
     old_tombstones,
     outermost,
+    similarities,
     to_filter,
+    to_filter_of_vectors,
     write,
     write_payloads,
 )
 from connector.store.store import CollectionSpec, FloatVector, Point, ScoredPoint, Where
 from connector.store.values import Extent, Facet, counted, extent_of, most_first
+
+log = logging.getLogger("connector")
+
+# The engine holds Python's lock for as long as one write takes, and is no faster with more.
+POINTS_AT_ONCE = 256
 
 
 class EdgeStore:
@@ -65,23 +74,22 @@ class EdgeStore:
 
     def upsert(self, points: Sequence[Point]) -> list[PointError | None]:
         """Write whole points; acknowledged ones survive the end of this process."""
-        shard, shape = self._place.open()
+        _, shape = self._place.open()
 
         def send(batch: list[Point]) -> set[str]:
-            with self._place.border("written"):
-                check_space(self._place.path)
+            with self._changing() as shard:
+                newer = _newer(shard, batch)
                 write(shard, batch)
-                return set() if version_of(batch[0]) is None else _not_written(shard, batch)
+                return newer
 
-        return upsert_in_batches(points, shape, send)
+        return upsert_in_batches(points, shape, send, max_points=POINTS_AT_ONCE)
 
     def overwrite(self, points: Sequence[Point]) -> list[PointError | None]:
         """Replace payloads; vectors stay."""
-        shard, _ = self._place.open()
+        self._place.open()
 
         def send(batch: list[Point]) -> set[str]:
-            with self._place.border("written"):
-                check_space(self._place.path)
+            with self._changing() as shard:
                 write_payloads(shard, batch)
                 return _not_written(shard, batch)
 
@@ -89,17 +97,14 @@ class EdgeStore:
 
     def bury(self, ids: Sequence[str], *, schema: str, version: int) -> None:
         """Put tombstones in the place of points, unless a newer run wrote them."""
-        shard, _ = self._place.open()
         for some in chunks(ids):
-            with self._place.border("written"):
-                check_space(self._place.path)
+            with self._changing() as shard:
                 write(shard, [tombstone(identity, schema, version) for identity in some])
 
     def purge(self, before: int) -> int:
         """Delete the tombstones of runs before this version; return how many there were."""
-        shard, _ = self._place.open()
         old = old_tombstones(before)
-        with self._place.border("written"):
+        with self._changing(more=False) as shard:
             count = shard.count(engine.CountRequest(exact=True, filter=old))
             if count:
                 shard.update(engine.UpdateOperation.delete_points_by_filter(old))
@@ -129,16 +134,14 @@ class EdgeStore:
 
     def delete(self, ids: Sequence[str]) -> None:
         """Delete points by id."""
-        shard, _ = self._place.open()
         for some in chunks(ids):
-            with self._place.border("written"):
+            with self._changing(more=False) as shard:
                 shard.update(engine.UpdateOperation.delete_points(cast("list[engine.PointId]", some)))
 
     def delete_where(self, where: Where) -> None:
         """Delete the points that `where` means."""
-        shard, _ = self._place.open()
         filter_ = to_filter(where)
-        with self._place.border("written"):
+        with self._changing(more=False) as shard:
             shard.update(engine.UpdateOperation.delete_points_by_filter(filter_))
 
     def count(self, where: Where | None = None) -> int:
@@ -176,26 +179,31 @@ class EdgeStore:
         limit: int = 10,
         offset: int = 0,
         min_score: float | None = None,
-        with_vectors: bool | Sequence[str] = False,
+        with_vectors: bool = False,
+        also: Sequence[str] = (),
     ) -> list[ScoredPoint]:
         """Return the points nearest to `vector`, best first."""
         shard, shape = self._place.open()
         shape.check_query(vector, using)
-        filter_ = to_filter(where)
+        values = vector.tolist()
         with self._place.border("searched"):
-            # The stub knows lists only; the engine takes arrays, and faster.
-            nearest = engine.Query.Nearest(cast("list[float]", vector), using=using)
             found = shard.query(
                 engine.QueryRequest(
-                    query=nearest,
-                    filter=filter_,
+                    query=engine.Query.Nearest(values, using=using),
+                    filter=to_filter_of_vectors(where),
                     limit=limit,
                     offset=offset,
                     with_payload=True,
-                    with_vector=with_vectors if isinstance(with_vectors, bool) else list(with_vectors),
+                    with_vector=with_vectors,
+                    params=QUANTIZED if shape.quantized else None,
                 )
             )
-        hits = [ScoredPoint(from_engine(hit), hit.score) for hit in found]
+            points = [from_engine(hit) for hit in found]
+            others = similarities(shard, values, also, [point.id for point in points])
+        hits = [
+            ScoredPoint(point, hit.score, others.get(point.id, {}))
+            for hit, point in zip(found, points, strict=True)
+        ]
         return best_first(hits, min_score)
 
     def scan(
@@ -225,16 +233,44 @@ class EdgeStore:
         """Make what was acknowledged survive a power cut."""
         self._place.flush()
 
+    @contextlib.contextmanager
+    def loading(self) -> Iterator[None]:
+        """Build the search graph at the end of the block, where so many points are in none that it is worth it."""
+        yield
+        spec = self._place.read()
+        if spec is None or self._place.unbuilt() * spec.length < WORTH_IT:
+            return
+        try:
+            self._place.build()
+        except StoreUnavailable as error:
+            log.warning("%s", error)
+
     def optimize(self) -> None:
-        """Build the search graph now; every thread of this process waits meanwhile."""
-        shard, _ = self._place.open()
-        with self._place.border("optimized"):
-            check_space(self._place.path)
-            shard.optimize()
+        """Build the search graph now; writes wait meanwhile, searches do not."""
+        self._place.build()
 
     def close(self) -> None:
         """Flush, and let other processes in."""
         self._place.close()
+
+    @contextlib.contextmanager
+    def _changing(self, *, more: bool = True) -> Iterator[engine.EdgeShard]:
+        """The shard, for one change of its points; asked for anew each time, for a copy may have taken its place."""
+        with self._place.writing, self._place.border("written"):
+            shard, _ = self._place.open()
+            if more:
+                check_space(self._place.path)
+            yield shard
+
+
+def _newer(shard: engine.EdgeShard, batch: list[Point]) -> set[str]:
+    """The ids of points that a newer run has written; looked at before a write, when most are not there yet."""
+    version = version_of(batch[0])
+    if version is None:
+        return set()
+    records = shard.retrieve([point.id for point in batch], [VERSION], False)
+    found = {str(record.id): (record.payload or {}).get(VERSION) for record in records}
+    return {id for id, there in found.items() if isinstance(there, int) and there > version}
 
 
 def _not_written(shard: engine.EdgeShard, batch: list[Point]) -> set[str]:

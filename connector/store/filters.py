@@ -8,7 +8,8 @@ Every operator is written so that all engines agree with `Condition.matches`:
     matches                  all words occur, in any order and case; needs no text index, is faster with one
     is_none                  the key is absent, and not listed in `_present`
 
-Tombstones and the lease of a lock are marked `_deleted`, and no filter made of a `Where` lets them through.
+Tombstones and the lease of a lock are marked `_deleted`, and no filter made of a `Where` lets them through; a search
+by vectors does not need to be told, for they have none.
 
 A Qdrant server before 1.20 takes `matches` on a key without a text index for "contains the characters".
 """
@@ -53,14 +54,31 @@ def compile_where(where: Where | None, spelling: Spelling) -> object:
     Raises:
         ConditionError: Qdrant cannot answer the condition exactly.
     """
+    parts = _parts(where, spelling)
+    hidden = [_buried(spelling)]
+    return spelling.filter(must=parts, must_not=hidden) if parts else spelling.filter(must_not=hidden)
+
+
+def compile_search(where: Where | None, spelling: Spelling) -> object | None:
+    """Return the engine's filter for a search by vectors; None where all points are meant.
+
+    Tombstones have no vectors and are never found, so nothing is said of them: each vector looked at would be asked.
+
+    Raises:
+        ConditionError: Qdrant cannot answer the condition exactly.
+    """
+    parts = _parts(where, spelling)
+    return spelling.filter(must=parts) if parts else None
+
+
+def _parts(where: Where | None, spelling: Spelling) -> list[object]:
     walk = _Walk(spelling)
     parts = []
     if where is not None and where.schemas:
         parts.append(walk.one_of(SCHEMA, where.schemas))
     if where is not None and where.condition is not None:
         parts.append(walk.condition(where.condition))
-    hidden = [_buried(spelling)]
-    return spelling.filter(must=parts, must_not=hidden) if parts else spelling.filter(must_not=hidden)
+    return parts
 
 
 def not_newer(version: int, spelling: Spelling) -> object:

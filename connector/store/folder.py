@@ -6,8 +6,8 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from connector.errors import StoreUnavailable
 from connector.store.shape import Shape
@@ -15,11 +15,28 @@ from connector.store.store import CollectionSpec
 
 FILE = "collection.json"
 WRITER = "writer.json"
-FORMAT = 1
+FORMAT = 2
+FIRST = "shard"
 
 # The engine writes through memory maps and preallocates: on a full disk the system kills the process (SIGBUS)
 # where a plain write would fail. So writing stops while there is still room for what is under way.
 RESERVE = 128 * 1024 * 1024
+
+
+class Files(NamedTuple):
+    """The engine's files of a collection.
+
+    Attributes:
+        name: the folder they are in, beside `collection.json`.
+        each: how many vectors a point had in the search graphs when they were built; None before that.
+    """
+
+    name: str = FIRST
+    each: float | None = None
+
+    def following(self) -> str:
+        """Another name, for files that are to take the place of these."""
+        return f"{FIRST}-{int(self.name.partition('-')[2] or 1) + 1}"
 
 
 def read_spec(path: Path) -> CollectionSpec | None:
@@ -38,6 +55,7 @@ def read_spec(path: Path) -> CollectionSpec | None:
             vectors=tuple(content["vectors"]),
             indexes=dict(content["indexes"]),
             metadata=dict(content["metadata"]),
+            quantization=content.get("quantization"),
         )
     except FileNotFoundError:
         return None
@@ -53,19 +71,37 @@ def read_spec(path: Path) -> CollectionSpec | None:
         ) from error
 
 
-def write_spec(path: Path, spec: CollectionSpec) -> None:
+def read_files(path: Path) -> Files:
+    """Return where the engine's files of the collection in folder `path` are.
+
+    Raises:
+        OSError, ValueError: it was written down and cannot be read.
+    """
+    try:
+        found = json.loads((path / FILE).read_bytes()).get("files", {})
+    except FileNotFoundError:  # a creation that was interrupted
+        return Files()
+    return Files(found.get("name", FIRST), found.get("each"))
+
+
+def write_spec(path: Path, spec: CollectionSpec, files: Files = Files()) -> None:  # noqa: B008  # a plain value
     """Write `collection.json`, so that after a crash either the old or the new one is there.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written.
     """
-    content: Mapping[str, object] = {
-        "format": FORMAT,
+    content: dict[str, object] = {
+        # An older version of this package would look for the files at their first place.
+        "format": 1 if files.name == FIRST else FORMAT,
         "length": spec.length,
         "vectors": list(spec.vectors),
         "indexes": dict(spec.indexes),
         "metadata": dict(spec.metadata),
     }
+    if spec.quantization is not None:
+        content["quantization"] = spec.quantization
+    if files != Files():
+        content["files"] = {"name": files.name, "each": files.each}
     _write(path / FILE, json.dumps(content, indent=2, ensure_ascii=True))
 
 
@@ -125,6 +161,13 @@ def remove_writer(path: Path) -> None:
         (path / WRITER).unlink(missing_ok=True)
 
 
+def remove_other_files(path: Path, files: Files) -> None:
+    """Remove what is left of copies of the engine's files; for whoever has those that count open."""
+    for other in path.glob(f"{FIRST}*"):
+        if other.name != files.name:
+            shutil.rmtree(other, ignore_errors=True)
+
+
 def _write(file: Path, content: str) -> None:
     fresh = file.with_name(f"{file.name}.new")
     with fresh.open("w", encoding="utf-8") as opened:
@@ -135,12 +178,15 @@ def _write(file: Path, content: str) -> None:
     sync_folder(file.parent)
 
 
-def check_space(folder: Path) -> None:
-    """Raise `StoreUnavailable` when the disk below `folder` is so full that the engine might be killed."""
-    free = shutil.disk_usage(folder).free
-    if free < RESERVE:
+def check_space(folder: Path, more: int = 0) -> None:
+    """Raise `StoreUnavailable` when the disk below `folder` is so full that the engine might be killed.
+
+    `more` is how many bytes are about to be written.
+    """
+    free, needed = shutil.disk_usage(folder).free, RESERVE + more
+    if free < needed:
         raise StoreUnavailable(
-            f"The disk with {folder} is nearly full: {free >> 20} MiB left, {RESERVE >> 20} MiB are needed. "
+            f"The disk with {folder} is nearly full: {free >> 20} MiB left, {needed >> 20} MiB are needed. "
             "Free some space and run it again; nothing acknowledged is lost."
         )
 
@@ -158,4 +204,4 @@ def sync_folder(path: Path) -> None:
 
 def shape_of(spec: CollectionSpec) -> Shape:
     """Return the vectors that a spec describes."""
-    return Shape(spec.length, spec.vectors)
+    return Shape(spec.length, spec.vectors, spec.quantization is not None)

@@ -1,7 +1,8 @@
 """A collection's folder: made whole or not at all, opened by one process at a time, locked by name.
 
-`<folder>/<collection>/` holds `collection.json` and, in `shard/`, the engine's files; `writer.json` says who holds
-the lock. `<folder>/.<alias>.alias` is an alias: a file that holds a collection's name.
+`<folder>/<collection>/` holds `collection.json` and, in `shard/`, the engine's files (in `shard-2/` and so on after
+their search graph was built on a copy; `collection.json` says which); `writer.json` says who holds the lock.
+`<folder>/.<alias>.alias` is an alias: a file that holds a collection's name.
 """
 
 from __future__ import annotations
@@ -19,33 +20,43 @@ import qdrant_edge as engine
 from connector.errors import ConnectorError, StoreLocked, StoreUnavailable
 from connector.store.batches import BatchRefused
 from connector.store.folder import (
+    Files,
     check_space,
+    read_files,
     read_pointer,
     read_spec,
     read_writer,
+    remove_other_files,
     remove_writer,
     shape_of,
-    sync_folder,
     write_spec,
     write_writer,
 )
+from connector.store.graph import SHORT, build, outside
 from connector.store.lock import Clock, Turn, locked, patiently
+from connector.store.making import make
 from connector.store.shape import Shape
-from connector.store.shard import add_indexes, make_shard, translated
+from connector.store.shard import add_indexes, translated
 from connector.store.store import CollectionSpec, IndexKind
 
 
 class Place:
-    """Where one collection lies, and its shard while it is open. Nothing is made before `create`."""
+    """Where one collection lies, and its shard while it is open. Nothing is made before `create`.
+
+    Attributes:
+        writing: held by whoever changes points. Taken before any other lock of this class.
+    """
 
     def __init__(self, folder: Path, collection: str, clock: Clock) -> None:
         self._folder = folder
         self._collection = collection
         self._clock = clock
         self._turn = Turn(clock)
+        self.writing = threading.RLock()
         self._lock = threading.RLock()
         self._opened: tuple[engine.EdgeShard, CollectionSpec] | None = None
         self._opened_path = folder / collection
+        self._files = Files()
         self._holder: str | None = None
         self._process = 0
         self._closed = False
@@ -66,11 +77,11 @@ class Place:
     def create(self, spec: CollectionSpec) -> None:
         """Make the collection, or add the payload indexes and metadata that the one there lacks."""
         self.check_open()
-        with self._lock, self.border("created"):
+        with self.writing, self._lock, self.border("created"):
             path = self.path
             existing = read_spec(path)
             if existing is None:
-                self._make(path, spec)
+                make(path, spec)
             else:
                 shape_of(existing).check_spec(spec)
                 self._extend(existing, spec)
@@ -85,7 +96,7 @@ class Place:
             assert self._opened is not None  # opened in the line above, under the same lock
             shard, spec = self._opened
             renewed = dataclasses.replace(spec, metadata={**spec.metadata, **metadata})
-            write_spec(self.path, renewed)
+            write_spec(self.path, renewed, self._files)
             self._opened = shard, renewed
 
     @contextlib.contextmanager
@@ -116,14 +127,41 @@ class Place:
                 path = self.path
                 spec = self._there(path)
                 with self._named(path), self.border("opened"):
-                    shard = engine.EdgeShard.load(str(path / "shard"))
+                    shard = self._load(path)
                 # Read again: only from here on can no other process change it.
                 self._opened = shard, read_spec(path) or spec
                 self._opened_path = path
                 self._process = os.getpid()
                 remove_writer(path)  # left by one that died; who is alive would have kept us out
+                remove_other_files(path, self._files)
             shard, spec = self._opened
             return shard, shape_of(spec)
+
+    def unbuilt(self) -> int:
+        """Return how many points are in no search graph yet."""
+        shard, _ = self.open()
+        with self.border("read"):
+            info = shard.info()
+        return outside(info.points_count, info.indexed_vectors_count, self._files.each)
+
+    def build(self) -> None:
+        """Build the search graph of all points; writes wait meanwhile, searches do not."""
+        with self.writing, self.border("optimized"):
+            shard, shape = self.open()
+            path, old = self._opened_path, self._files
+            check_space(path)
+            if self.unbuilt() * shape.length * len(shape.vectors) <= SHORT:
+                shard.optimize()
+                return
+            shard.flush()
+            points = shard.info().points_count
+            copy = old._replace(name=old.following())
+            try:
+                build(path / old.name, path / copy.name, self._spec(), points)
+                self._exchange(copy)
+            finally:
+                unused = old if read_files(path).name == copy.name else copy
+                shutil.rmtree(path / unused.name, ignore_errors=True)
 
     def flush(self) -> None:
         """Make what was acknowledged survive a power cut."""
@@ -156,6 +194,36 @@ class Place:
                 "Open the store in the child process, or start it with the spawn method."
             )
 
+    def _load(self, path: Path) -> engine.EdgeShard:
+        """Load the engine's files; others than were written down at first, where a process exchanged them just now."""
+        while True:
+            self._files = read_files(path)
+            shard = engine.EdgeShard.load(str(path / self._files.name))
+            if read_files(path).name == self._files.name:
+                return shard
+            shard.close()
+
+    def _exchange(self, files: Files) -> None:
+        """Put a copy of the engine's files in the place of those that are open.
+
+        The old shard is not closed but let go: a search may be at it in another thread, and ends well.
+        """
+        with self._lock:
+            self.check_open()
+            spec = self._spec()
+            shard = engine.EdgeShard.load(str(self.path / files.name))
+            info = shard.info()
+            files = files._replace(each=info.indexed_vectors_count / max(1, info.points_count) or None)
+            try:
+                write_spec(self.path, spec, files)
+            finally:  # what is written there counts, also where Ctrl-C came just after it
+                if read_files(self.path).name == files.name:
+                    self._opened, self._files = (shard, spec), files
+
+    def _spec(self) -> CollectionSpec:
+        assert self._opened is not None  # called after `open`
+        return self._opened[1]
+
     def _there(self, path: Path) -> CollectionSpec:
         spec = read_spec(path)
         if spec is None:
@@ -183,37 +251,6 @@ class Place:
             cure = "Wait for it to end (wait=…), or stop that process: its lock ends with it."
             raise locked(str(path), *writer, cure) from error
 
-    def _make(self, path: Path, spec: CollectionSpec) -> None:
-        # Made beside its place and moved there when whole: half a collection is never seen, by anyone.
-        building = self._folder / f".{path.name}.creating"
-        if building.exists():
-            self._clear(building)
-        building.mkdir(parents=True)
-        try:
-            check_space(building)
-            make_shard(building / "shard", spec)
-            write_spec(building, spec)
-            self._move(building, path)
-        except BaseException:
-            shutil.rmtree(building, ignore_errors=True)
-            raise
-
-    def _clear(self, building: Path) -> None:
-        """Remove what a creation that was interrupted left, unless another process is at it now."""
-        see_that_it_is_free(building)
-        shutil.rmtree(building)
-
-    def _move(self, building: Path, path: Path) -> None:
-        if read_spec(path) is not None:
-            raise StoreUnavailable(f"Another process made {path} at this moment. Run it again.")
-        if path.exists() and any(path.iterdir()):
-            raise StoreUnavailable(
-                f"{path} holds other files, and no collection. "
-                "Choose another folder or another collection name."
-            )
-        building.replace(path)
-        sync_folder(self._folder)
-
     def _extend(self, existing: CollectionSpec, spec: CollectionSpec) -> None:
         shard, _ = self.open()
         there = shard.info().payload_schema
@@ -229,7 +266,7 @@ class Place:
         shard.flush()
         indexes = {**existing.indexes, **missing}
         renewed = dataclasses.replace(existing, indexes=indexes, metadata=metadata)
-        write_spec(self.path, renewed)
+        write_spec(self.path, renewed, self._files)
         self._opened = shard, renewed
 
     @contextlib.contextmanager
@@ -249,13 +286,3 @@ class Place:
             if type(error) is not Exception:
                 raise
             raise translated(error, self.path, done) from error
-
-
-def see_that_it_is_free(path: Path) -> None:
-    """Raise `StoreLocked` when the collection in a folder, or what is left of one, is open somewhere."""
-    try:
-        engine.EdgeShard.load(str(path / "shard")).close()
-    # A border: bare exceptions again; whatever else is wrong with it, nobody is using it.
-    except Exception as error:
-        if isinstance(meaning := translated(error, path, "opened"), StoreLocked):
-            raise meaning from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import functools
 import hashlib
 import uuid
 from collections.abc import Iterable, Mapping
@@ -33,6 +34,7 @@ PRESENT: Final = "_present"
 
 # Never changes: with another namespace every record of every collection would get another id.
 _NAMESPACE: Final = uuid.UUID("6b0f1a52-6d5f-5c1e-9d7c-3f2f0c9a7e41")
+_NAMESPACE_BYTES: Final = _NAMESPACE.bytes
 
 _INDEX_KINDS: Final[Mapping[type, IndexKind]] = {
     bool: "bool",
@@ -63,11 +65,9 @@ def point_id(schema_name: str, key: object) -> str:
 
 def _uuid5(name: str) -> str:
     """`str(uuid.uuid5(_NAMESPACE, name))`, without the objects in between: ids are made for every row of every run."""
-    digest = bytearray(hashlib.sha1(_NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()[:16])
-    digest[6] = digest[6] & 0x0F | 0x50
-    digest[8] = digest[8] & 0x3F | 0x80
-    text = digest.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = hashlib.sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(text[16], 16) & 3]
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
 
 
 def digest_text(text: str) -> str:
@@ -145,8 +145,10 @@ def to_point(
         payload[STAMP] = stamp
     if version is not None:
         payload[VERSION] = version
-    if present := sorted(name for name in definition.all if _is_hidden(record, name, values)):
-        payload[PRESENT] = present
+    if len(values) < len(definition.all) or [] in values.values():  # most records have all that can be shown
+        present = sorted(name for name in definition.all if _is_hidden(record, name, values))
+        if present:
+            payload[PRESENT] = present
     return Point(point_id(definition.name, getattr(record, definition.id.name)), vectors, payload)
 
 
@@ -195,7 +197,13 @@ def _text(point: Point, key: str) -> str | None:
 def rfc3339(moment: datetime.datetime) -> str:
     """Return a moment in UTC with microseconds, as the engines read it; a naive one is taken for UTC."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
-    return aware.astimezone(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return _written(aware.astimezone(datetime.UTC))
+
+
+@functools.lru_cache(64)
+def _written(utc: datetime.datetime) -> str:
+    """A moment in UTC; cached, because all points of a batch are written at the same one."""
+    return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def payload_indexes(schemas: Iterable[type[Schema]]) -> dict[str, IndexKind]:

@@ -12,10 +12,11 @@ from connector.store.store import CollectionSpec, FloatVector, ScoredPoint
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """The vectors a collection holds: their names and their one length."""
+    """The vectors a collection holds: their names, their one length, and whether they have short forms."""
 
     length: int
     vectors: tuple[str, ...]
+    quantized: bool = False
 
     def check_query(self, vector: FloatVector, using: str) -> None:
         """Refuse a query vector that no stored vector could be compared with.

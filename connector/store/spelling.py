@@ -9,12 +9,13 @@ from qdrant_client import models
 
 from connector.store.filters import (
     Spelling,
+    compile_search,
     compile_where,
     not_newer,
     record_not_newer,
     tombstones_before,
 )
-from connector.store.store import IndexKind, Point, Where
+from connector.store.store import IndexKind, Point, Quantization, Where
 
 _SPELLING = Spelling(
     filter=models.Filter,
@@ -28,9 +29,30 @@ _SPELLING = Spelling(
 )
 
 
+# Short forms find three times as many hits as are asked for, and the vectors themselves put those in order.
+QUANTIZED = models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True, oversampling=3.0))
+
+
+def to_quantization(
+    kind: Quantization | None,
+) -> models.ScalarQuantization | models.BinaryQuantization | None:
+    """Return how short forms of vectors are asked for."""
+    if kind is None:
+        return None
+    if kind == "binary":
+        return models.BinaryQuantization(binary=models.BinaryQuantizationConfig(always_ram=True))
+    int8 = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=0.99, always_ram=True)
+    return models.ScalarQuantization(scalar=int8)
+
+
 def to_filter(where: Where | None) -> models.Filter:
     """Return `where` in the client's words."""
     return cast("models.Filter", compile_where(where, _SPELLING))
+
+
+def to_filter_of_vectors(where: Where | None) -> models.Filter | None:
+    """Return `where` for a search by vectors, of which tombstones have none; None where every point is meant."""
+    return cast("models.Filter | None", compile_search(where, _SPELLING))
 
 
 def only_not_newer(version: int | None) -> models.Filter | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connector.errors import DataError, PointError
+from connector.store.names import check_name
 from connector.store.values import Extent, Facet
 
 if TYPE_CHECKING:
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from connector.store.retry import Retries
 
 IndexKind: TypeAlias = Literal["keyword", "integer", "float", "bool", "datetime", "uuid", "text"]
+Quantization: TypeAlias = Literal["scalar", "binary"]
 FloatVector: TypeAlias = NDArray[np.float32]
-
-# Qdrant refuses these in a collection's name, and a folder's name could not hold most of them either.
-_NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +36,8 @@ class CollectionSpec:
         vectors: the names of the vectors a point may have; distance is always cosine.
         indexes: payload key -> kind of payload index.
         metadata: JSON-able; says what made the collection. Comes back from `Store.describe`.
+        quantization: short forms of the vectors, kept in memory beside them and searched first: a quarter of their
+            size ("scalar"), a thirty-second ("binary"), or none. A collection keeps what it was made with.
     """
 
     name: str
@@ -45,6 +45,7 @@ class CollectionSpec:
     vectors: tuple[str, ...]
     indexes: Mapping[str, IndexKind]
     metadata: Mapping[str, object]
+    quantization: Quantization | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,10 +59,14 @@ class Point:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ScoredPoint:
-    """A point found by `Store.query`, with its cosine similarity to the query (-1 to 1)."""
+    """A point found by `Store.query`, with its cosine similarity to the query (-1 to 1).
+
+    `also` is that of its other vectors that were asked about and that it has, by their names.
+    """
 
     point: Point
     score: float
+    also: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +119,15 @@ class Store(Protocol):
         Raises:
             StoreLocked: somebody else held it for longer than `wait` seconds (also out of calls within the block,
                 when this process was stopped for so long that another one took over).
+        """
+        ...
+
+    def loading(self) -> AbstractContextManager[None]:
+        """Write many points within the block: what is built of all of them is built once, in the end.
+
+        A server builds no search graphs while an empty collection is filled. A folder's graph is built when the
+        block ends without an exception and so many points came that it is worth it. Whatever ends the block, all
+        that was written can be searched, and the next block puts right what a killed process left.
         """
         ...
 
@@ -187,11 +201,12 @@ class Store(Protocol):
         limit: int = 10,
         offset: int = 0,
         min_score: float | None = None,
-        with_vectors: bool | Sequence[str] = False,
+        with_vectors: bool = False,
+        also: Sequence[str] = (),
     ) -> list[ScoredPoint]:
         """Return the points nearest to `vector` (shape (length,)) by their vector named `using`, best first.
 
-        Points come with all their vectors, none, or those of these names that they have.
+        Points come with all their vectors or none, and with the similarity of the vectors named in `also`.
         Points without the vector that is compared are not returned. Equal scores are ordered by id.
         `min_score` keeps hits with score >= min_score; it may be zero or negative.
         """
@@ -213,7 +228,7 @@ class Store(Protocol):
         ...
 
     def optimize(self) -> None:
-        """Build the search structures now, where Qdrant does not do so by itself (a folder)."""
+        """Build the search graph now, where Qdrant does not do so by itself (a folder); writes wait, searches do not."""
         ...
 
     def close(self) -> None:
@@ -245,7 +260,7 @@ def open_store(
     check_name(collection)
     kind = kind_of(location)
     if kind == "server":
-        from connector.store.client import open_server
+        from connector.store.opening import open_server
 
         return open_server(
             str(location),
@@ -257,7 +272,7 @@ def open_store(
             clock=clock,
         )
     if kind == "memory":
-        from connector.store.client import open_memory
+        from connector.store.opening import open_memory
 
         return open_memory(collection, clock=clock)
     from connector.store.edge import EdgeStore
@@ -283,13 +298,3 @@ def kind_of(location: str | Path) -> Literal["folder", "memory", "server"]:
             "or a server ('https://qdrant.example:6333')."
         )
     return "folder"
-
-
-def check_name(collection: str) -> None:
-    """Raise `DataError` unless `collection` can name a collection in a folder and on a server alike."""
-    fits = 0 < len(collection) <= 200 and not collection.startswith(".")
-    if not fits or _NOT_IN_NAMES.search(collection):
-        raise DataError(
-            f"{collection!r} cannot name a collection. Use up to 200 letters, digits, '-', '_' or '.', "
-            "not starting with '.'."
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from qdrant_client import models
 
@@ -17,6 +17,7 @@ from connector.store.batches import (
 from connector.store.connection import Connection
 from connector.store.points import DELETED, VERSION, tombstone, version_of
 from connector.store.retry import Refused
+from connector.store.sending import payloads_over_rest, upsert_over_grpc, upsert_over_rest
 from connector.store.spelling import only_not_newer, record_to_change, to_client
 from connector.store.store import Point
 from connector.store.wire import Throttled
@@ -35,13 +36,8 @@ class Writes:
 
         def send(batch: list[Point]) -> set[str]:
             version = self._guarding(batch[0])
-            structs = [to_client(point) for point in batch]
-            self._send(
-                batch,
-                lambda: self._to.bulk.upsert(
-                    self._to.collection, structs, wait=True, update_filter=only_not_newer(version)
-                ),
-            )
+            condition = only_not_newer(version)
+            self._send(batch, lambda: self._put(batch, condition))
             return set() if version is None else self._not_written(batch)
 
         return upsert_in_batches(points, self._to.shape(), send)
@@ -65,6 +61,12 @@ class Writes:
                     self._to.collection, stones, wait=True, update_filter=only_not_newer(version)
                 )
             )
+
+    def _put(self, batch: list[Point], condition: models.Filter | None) -> models.UpdateResult:
+        to = self._to
+        if to.grpc_seconds is not None:
+            return upsert_over_grpc(to.bulk, to.collection, batch, condition, to.grpc_seconds)
+        return upsert_over_rest(to.bulk, to.collection, batch, condition)
 
     def _overwrite(self, batch: list[Point]) -> list[models.UpdateResult]:
         operations = [
@@ -103,10 +105,10 @@ class Writes:
 
     def _not_written(self, batch: list[Point]) -> set[str]:
         ids = [point.id for point in batch]
-        records = self._to.ask(
-            lambda: self._to.client.retrieve(self._to.collection, ids, with_payload=[VERSION, DELETED])
-        )
-        return held_back(batch, {str(record.id): record.payload or {} for record in records})
+        return held_back(batch, self._to.ask(lambda: self._payloads(ids, [VERSION, DELETED])))
+
+    def _payloads(self, ids: Sequence[str], keys: Sequence[str]) -> Mapping[str, Mapping[str, object]]:
+        return payloads_over_rest(self._to.client, self._to.collection, ids, keys)
 
 
 class MemoryWrites(Writes):
@@ -114,6 +116,14 @@ class MemoryWrites(Writes):
 
     def _guarding_runs(self) -> None:
         """Nothing to see: the client's own engine keeps conditions."""
+
+    def _put(self, batch: list[Point], condition: models.Filter | None) -> models.UpdateResult:
+        points = [to_client(point) for point in batch]
+        return self._to.bulk.upsert(self._to.collection, points, wait=True, update_filter=condition)
+
+    def _payloads(self, ids: Sequence[str], keys: Sequence[str]) -> Mapping[str, Mapping[str, object]]:
+        records = self._to.client.retrieve(self._to.collection, ids, with_payload=list(keys))
+        return {str(record.id): record.payload or {} for record in records}
 
     def _overwrite(self, batch: list[Point]) -> list[models.UpdateResult]:
         lost = self._not_written(batch)

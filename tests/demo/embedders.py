@@ -84,7 +84,7 @@ class ThroughConnector:
         from connector.engine.handlers import load_handler
         from connector.space import EmbeddingEngineConfig, ImageEmbeddingConfig, ModelHandler
 
-        running = EmbeddingEngineConfig(device="cpu")
+        running = EmbeddingEngineConfig(device="cpu", precision="float32")
         config = ImageEmbeddingConfig(str(folder), ModelHandler.SENTENCE_TRANSFORMERS, None, running)
         self._engine = Engine(load_handler(config), running)
 

@@ -40,7 +40,10 @@ def configured() -> Callable[..., ImageEmbeddingConfig]:
         **engine: Any,
     ) -> ImageEmbeddingConfig:
         return ImageEmbeddingConfig(
-            str(model), handler, cache, EmbeddingEngineConfig(**{"device": "cpu", "precision": "float32", **engine})
+            str(model),
+            handler,
+            cache,
+            EmbeddingEngineConfig(**{"device": "cpu", "precision": "float32", **engine}),
         )
 
     return make

@@ -43,7 +43,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def _handler(model: ServiceModel, folder: Path) -> Any:
     return load_handler(
         ImageEmbeddingConfig(
-            str(folder), model.handler, None, EmbeddingEngineConfig(device="cpu", offline=True)
+            str(folder),
+            model.handler,
+            None,
+            EmbeddingEngineConfig(device="cpu", precision="float32", offline=True),
         )
     )
 

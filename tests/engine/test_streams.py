@@ -85,20 +85,34 @@ def test_what_a_part_raises_reaches_the_caller() -> None:
 
 
 @pytest.mark.usefixtures("two_cores")
-@pytest.mark.parametrize(("where", "count"), [(Device("cuda", "float16"), 32), (CPU, 1)])
-def test_a_card_and_a_single_item_get_everything_at_once(where: Device, count: int) -> None:
-    seen: list[int] = []
+def test_a_card_gets_everything_at_once() -> None:
+    assert ran(32, Device("cuda", "float16")) == [(32, threading.main_thread().name)]
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_one_item_is_run_by_one_core_where_there_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    ((count, thread),) = ran(1, CPU)
+    assert count == 1
+    assert thread.startswith("connector-stream")
+    monkeypatch.setattr(streams, "FEW_CORES", 1)
+    assert ran(1, CPU) == [(1, threading.main_thread().name)]
+
+
+def ran(count: int, where: Device) -> list[tuple[int, str]]:
+    """How many items were run at once, and by which thread."""
+    seen: list[tuple[int, str]] = []
 
     def note(numbers: Sequence[int]) -> NDArray[np.float32]:
-        seen.append(len(numbers))
-        assert threading.current_thread() is threading.main_thread()
+        seen.append((len(numbers), threading.current_thread().name))
         return squares(numbers)
 
     spread(note, range(count), where)
-    assert seen == [count]
+    return seen
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # from Python 3.12, and that is the point here
+@pytest.mark.filterwarnings(
+    "ignore:.*fork:DeprecationWarning"
+)  # from Python 3.12, and that is the point here
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.usefixtures("two_cores")
 def test_a_forked_child_makes_streams_of_its_own() -> None:

@@ -102,6 +102,9 @@ class QdrantServer:
         self._api_key = api_key
         self.release = "1.17.0"
         self.stopping = asyncio.Event()
+        self.searches: list[models.QueryRequest] = []
+        self.thresholds: dict[str, int] = {}
+        self.quantizations: dict[str, models.QuantizationConfig | None] = {}
         self._indexes: dict[tuple[str, str], models.PayloadSchemaType] = {}
 
     @property
@@ -165,6 +168,8 @@ class QdrantServer:
     def info(self, name: str, _: bytes) -> object:
         found = self.engine.get_collection(name)
         kinds = {key: kind for (where, key), kind in self._indexes.items() if where == self._real(name)}
+        found.config.optimizer_config.indexing_threshold = self.thresholds.get(self._real(name), 20_000)
+        found.config.quantization_config = self.quantizations.get(self._real(name))
         found.payload_schema = {
             key: models.PayloadIndexInfo(data_type=kind, points=0) for key, kind in kinds.items()
         }
@@ -178,10 +183,13 @@ class QdrantServer:
         asked = models.CreateCollection.model_validate_json(content)
         if asked.vectors is None:
             raise ValueError("no vectors")
+        self.quantizations[name] = asked.quantization_config
         return self.engine.create_collection(name, vectors_config=asked.vectors, metadata=asked.metadata)
 
     def update(self, name: str, content: bytes) -> object:
         asked = models.UpdateCollection.model_validate_json(content)
+        if asked.optimizers_config is not None and asked.optimizers_config.indexing_threshold is not None:
+            self.thresholds[name] = asked.optimizers_config.indexing_threshold
         return self.engine.update_collection(name, metadata=asked.metadata)
 
     def drop(self, name: str, _: bytes) -> object:
@@ -254,6 +262,7 @@ class QdrantServer:
 
     def query(self, name: str, content: bytes) -> object:
         asked = models.QueryRequest.model_validate_json(content)
+        self.searches.append(asked)
         query = asked.query.nearest if isinstance(asked.query, models.NearestQuery) else asked.query
         return self.engine.query_points(
             name,

@@ -8,7 +8,8 @@ import random
 
 import pytest
 
-from connector.store.batches import MAX_BYTES, BatchRefused, check_point, upsert_in_batches
+from connector.store.batches import MAX_BYTES, BatchRefused, upsert_in_batches
+from connector.store.checks import check_point
 from connector.store.shape import Shape
 from connector.store.spelling import to_client
 from connector.store.store import Point

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from connector.errors import CollectionMismatch, PointError, StoreUnavailable
-from connector.store.client import without_credentials
+from connector.store.connection import without_credentials
 from connector.store.lease import INDEXES
 from connector.store.retry import Retries
 from connector.store.store import Point, Store, Where, open_store

@@ -246,16 +246,19 @@ def test_query_returns_payload_always_and_vectors_when_asked(made: Store) -> Non
     assert plain.point.payload["_schema"] == "Thing"
 
 
-def test_query_returns_the_vectors_that_are_named(made: Store) -> None:
+def test_query_compares_the_other_vectors_that_are_named(made: Store) -> None:
     point = points(1)[0]
     lacking = dataclasses.replace(points(2)[1], vectors={"fused": vector(7)})
     made.upsert([point, lacking])
-    found = made.query(point.vectors["fused"], using="fused", with_vectors=["image", "text"])
-    assert {hit.point.id: set(hit.point.vectors) for hit in found} == {
-        point.id: {"image", "text"},
-        lacking.id: set(),
-    }
-    np.testing.assert_allclose(found[0].point.vectors["image"], point.vectors["image"], atol=1e-6)
+    wanted = point.vectors["fused"]
+    first, second = made.query(wanted, using="fused", also=["image", "text"])
+    assert first.also == pytest.approx(
+        {name: float(wanted @ point.vectors[name]) for name in ("image", "text")}, abs=1e-6
+    )
+    assert second.also == {}
+    assert first.point.vectors == second.point.vectors == {}
+    (whole,) = made.query(wanted, using="fused", also=["image"], with_vectors=True, limit=1)
+    assert (set(whole.also), set(whole.point.vectors)) == ({"image"}, set(VECTORS))
 
 
 def test_query_passes_over_points_without_the_vector(made: Store) -> None:

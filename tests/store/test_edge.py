@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from connector.errors import StoreLocked, StoreUnavailable
-from connector.store.folder import FILE
+from connector.store.folder import FILE, FORMAT
 from connector.store.store import Store, Where, open_store
 from tests.store.samples import Thing, points, spec, vector
 
@@ -197,7 +197,7 @@ def test_a_damaged_collection_file_says_what_to_do(tmp_path: Path, content: byte
 def test_a_newer_format_is_not_guessed_at(tmp_path: Path) -> None:
     filled(tmp_path, 1)
     file = tmp_path / "things" / FILE
-    file.write_text(json.dumps({**json.loads(file.read_text()), "format": 2}))
+    file.write_text(json.dumps({**json.loads(file.read_text()), "format": FORMAT + 1}))
     with pytest.raises(StoreUnavailable, match="newer version of this package"):
         opened(tmp_path).describe()
 
