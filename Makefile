@@ -15,7 +15,7 @@ help:
 	@echo "make demo    install into .venv, draw a small shop, ingest it, search it by words and by pictures"
 	@echo "make serve   serve the demo shop: a search page, search and records over HTTP, the jobs API"
 	@echo "make test    install what tests need and run them all: ruff, mypy, pyright, pytest"
-	@echo "make bench   measure, and print ratios (minutes)"
+	@echo "make bench   measure, print ratios, draw them into bench-results/ (twenty minutes; ARGS=--quick: a few)"
 	@echo "make clean   remove .venv, the demo shop and caches"
 
 $(VENV)/.installed: pyproject.toml
@@ -62,7 +62,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/pyright
 
 bench: $(VENV)/.installed-dev
-	$(BIN)/python -m tests.benchmarks
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean:
 	rm -rf $(VENV) $(SHOP) .mypy_cache .ruff_cache .pytest_cache

@@ -1,127 +1,84 @@
-"""`python -m tests.benchmarks` (or `make bench`): one command, no network; a table, and the same as JSON.
+"""One command, no network: ratios inside one process, as a table, as JSON and as a picture.
 
-python -m tests.benchmarks                  everything
-python -m tests.benchmarks ingest memory    some of it
-python -m tests.benchmarks load --seconds 20
+python -m tests.benchmarks                    all but `load` (about twenty minutes on two cores)
+python -m tests.benchmarks --quick            the same with less of everything (a few minutes), to see that it works
+python -m tests.benchmarks ingest limit       some of it
+python -m tests.benchmarks load --seconds 20  the server under load, three phases of that length
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
-import json
 import os
 import tempfile
-from collections.abc import Callable
+import time
+import traceback
 from pathlib import Path
 
-from tests.benchmarks import process
-from tests.benchmarks.ingest import compare
-from tests.benchmarks.jobs import jobs
-from tests.benchmarks.load import load
-from tests.benchmarks.recheck import recheck
-from tests.benchmarks.store import stores
-
-Rows = list[dict[str, object]]
-
-
-def ingest(work: Path) -> Rows:
-    """End to end against the loop a user writes, at two sizes of picture."""
-    rows: Rows = []
-    for name, size, count in (("640x480", (640, 480), 256), ("4000x3000", (4000, 3000), 48)):
-        result = compare(work, name, size, count, rounds=5)
-        rows.append(
-            {
-                "what": f"ingest, {name} JPEG files to searchable points, ViT-B/32",
-                "ours": f"{count / min(result.ours):.1f}/s",
-                "rival": f"{count / min(result.theirs):.1f}/s",
-                "ratio": round(result.ratio, 2),
-                "cosine": round(result.cosine, 6),
-            }
-        )
-    return rows
-
-
-def memory(work: Path) -> Rows:
-    """Peak memory after 1,000 and after 10,000 rows with the stand-in model, and how fast rows pass."""
-    rows: Rows = []
-    for server, told in (
-        (True, "to a server"),
-        (False, "into a folder, its engine and its mapped files included"),
-    ):
-        small, large = process.memory(work, 1_000, server=server), process.memory(work, 10_000, server=server)
-        rows.append(
-            {
-                "what": f"peak memory of 10,000 rows against 1,000, {told}",
-                "ours": f"{large['peak']:.0f} MiB",
-                "rival": f"{small['peak']:.0f} MiB",
-                "ratio": round(large["peak"] / small["peak"], 3),
-            }
-        )
-    rows.append(
-        {
-            "what": "10,000 unchanged rows against the first time (stand-in, folder)",
-            "ours": f"{10_000 / large['again']:,.0f}/s",
-            "rival": f"{10_000 / large['seconds']:,.0f}/s",
-            "ratio": round(large["seconds"] / large["again"], 2),
-        }
-    )
-    return rows
-
-
-def startup(work: Path) -> Rows:
-    """Whole processes, against an interpreter that does nothing and one that imports torch."""
-    bare = process.seconds("-c", "pass")
-    torch = process.seconds("-c", "import torch", repeats=3)
-    return [
-        {
-            "what": "import connector, beyond a bare interpreter",
-            "ours": f"{1000 * (process.seconds('-c', 'import connector') - bare):.0f} ms",
-            "rival": f"{1000 * torch:.0f} ms (import torch)",
-        },
-        {
-            "what": "connector --help, whole process",
-            "ours": f"{1000 * process.seconds('-m', 'connector', '--help'):.0f} ms",
-        },
-    ]
-
-
-PARTS: dict[str, Callable[[Path], Rows]] = {
-    "startup": startup,
-    "memory": memory,
-    "store": stores,
-    "recheck": recheck,
-    "ingest": ingest,
-    "load": load,
-    "jobs": jobs,
-}
+from tests.benchmarks import report
+from tests.benchmarks.machine import heading, load, machine
+from tests.benchmarks.measure import Effort, Rows
+from tests.benchmarks.parts import DEFAULT, PARTS, in_a_process
+from tests.benchmarks.plot import draw
 
 
 def main() -> None:
-    """Run the parts that were asked for and print their table."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)}; all by default")
+    """Run the parts that were asked for, print their table, and write it down."""
+    arguments = _arguments()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    about = machine() | {"quick": arguments.quick}
+    print("\n".join(heading(about)), flush=True)
+    rows: Rows = []
+    broken: list[str] = []
+    with tempfile.TemporaryDirectory() as work:
+        for name in arguments.parts or DEFAULT:
+            begun = time.perf_counter()
+            print(f"{name}: {PARTS[name][1]}", flush=True)
+            try:
+                made = in_a_process(name, Path(work), Effort(arguments.quick), arguments.seconds)
+            except Exception:  # noqa: BLE001 - whatever breaks one part, the others' minutes are not lost
+                traceback.print_exc()
+                broken.append(name)
+                made = []
+            for row in made:
+                rows.append({"part": name, **row})
+                print(report.line(row), flush=True)
+            print(f"  ({time.perf_counter() - begun:.0f} s)", flush=True)
+            # Written after each part: a run that is broken off leaves what it has.
+            write(arguments.out, about | {"load_at_end": load()}, rows)
+    report.print_table(about, rows)
+    print(f"{arguments.out}/results.json, {arguments.out}/results.png")
+    if broken:
+        raise SystemExit(f"broken: {', '.join(broken)}")
+
+
+def write(folder: Path, about: dict[str, object], rows: Rows) -> None:
+    """Put the results into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    report.write_json(folder / "results.json", about, rows)
+    draw(folder / "results.png", about, rows)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description=__doc__,
+        epilog="parts: " + "; ".join(f"{name} ({told})" for name, (_, told) in PARTS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help="all but load by default")
+    parser.add_argument(
+        "--quick", action="store_true", help="less of everything: figures to look at, not to quote"
+    )
     parser.add_argument("--seconds", type=float, default=60.0, help="of each phase of `load` (default 60)")
-    parser.add_argument("--out", type=Path, default=Path("bench-results"), help="folder for results.json")
+    parser.add_argument(
+        "--out", type=Path, default=Path("bench-results"), help="folder of results.json, .png"
+    )
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    rows: Rows = []
-    parts = PARTS | {"load": functools.partial(load, seconds=arguments.seconds)}
-    with tempfile.TemporaryDirectory() as work:
-        for part in arguments.parts or parts:
-            for row in parts[part](Path(work)):
-                rows.append(row)
-                print(
-                    "  ".join(
-                        f"{key} {value}" if key != "what" else f"{value}:" for key, value in row.items()
-                    ),
-                    flush=True,
-                )
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "results.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    return arguments
 
 
 if __name__ == "__main__":

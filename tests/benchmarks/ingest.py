@@ -1,111 +1,101 @@
-"""Files → searchable points with descriptions, against the loop a user writes with sentence-transformers and qdrant-client.
+"""Files → searchable points with descriptions: against the loop a user writes, and against the bare model call.
 
-Both run in this process on the same pictures and weights, in turn (A B A B …); the ratio is the median of the pairs.
-The loop keeps its points in `:memory:`, the fastest store it could have; ours go to a folder on disk.
+All sides run in this process on the same pictures and weights, in turn (A B C A B C …); a ratio is the median of the
+rounds. The loop keeps its points in `:memory:`, the fastest store it could have; ours go to a folder on disk. The bare call
+is `SentenceTransformer.encode` on pictures that are decoded already: no files, no words, no store.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import gc
-import statistics
-import time
-import uuid
+import functools
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from tests.benchmarks.material import draw_photos, random_vit_b32
+from tests.benchmarks.measure import Effort, Likeness, Row, Rows, Side, absent, compared, in_turn, likeness
+from tests.benchmarks.ours import Ingests, Photo, stored
+from tests.benchmarks.rivals import Vectors, encode, naive_loop
 
-from connector import Blob, Connector, Id, ImageSpace, Schema, Text
-from tests.benchmarks.material import describe, draw_photos, random_vit_b32
+__all__ = ["Photo", "ingest"]  # the schema is imported from here, too
 
-
-class Photo(Schema):
-    """What both sides store."""
-
-    id: Id
-    image: Blob
-    description: Text
+PRECISIONS = ("auto", "float32", "int8")
+COSINES = {"auto": 0.9995, "float32": 0.99999, "int8": 0.99}
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
-    """One row of the table: seconds of each side by round, and how alike their vectors are."""
+class Size:
+    """Pictures of one size, how many of them, and what our ratios to the user's loop are held against."""
 
     name: str
+    pixels: tuple[int, int]
     count: int
-    ours: list[float]
-    theirs: list[float]
-    cosine: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times as fast as the loop, median of the pairs."""
-        return statistics.median(b / a for a, b in zip(self.ours, self.theirs, strict=True))
+    quick: int
+    bars: dict[str, float]
 
 
-def naive_loop(model: Any, paths: list[Path]) -> dict[str, Any]:
-    """What a careful user writes after an hour with both manuals: batches of 32, unit vectors, their mean."""
-    from PIL import Image
-    from qdrant_client import QdrantClient, models
-
-    client = QdrantClient(":memory:")
-    client.create_collection("photos", models.VectorParams(size=512, distance=models.Distance.COSINE))
-    for start in range(0, len(paths), 32):
-        batch = paths[start : start + 32]
-        pictures = [Image.open(path).convert("RGB") for path in batch]
-        texts = [{"text": describe(start + at)} for at in range(len(batch))]
-        images = model.encode(pictures, batch_size=32, normalize_embeddings=True, show_progress_bar=False)
-        words = model.encode(texts, batch_size=32, normalize_embeddings=True, show_progress_bar=False)
-        fused = (images + words) / 2
-        client.upsert(
-            "photos",
-            [
-                models.PointStruct(
-                    id=str(uuid.uuid5(uuid.NAMESPACE_URL, path.name)),
-                    vector=vector.tolist(),
-                    payload={"id": path.name, "description": text["text"]},
-                )
-                for path, vector, text in zip(batch, fused, texts, strict=True)
-            ],
-        )
-    points, _ = client.scroll("photos", limit=len(paths), with_vectors=True)
-    vectors = {str((point.payload or {})["id"]): np.array(point.vector) for point in points}
-    client.close()
-    return vectors
+SIZES = (
+    Size("640×480", (640, 480), 192, 32, {"auto": 4, "float32": 2.1, "int8": 6}),
+    Size("1280×960", (1280, 960), 128, 16, {}),
+    Size("12-megapixel", (4000, 3000), 96, 8, {"auto": 5, "float32": 2.1}),
+)
+BARE_BAR = 3.0
 
 
-def ours(space: ImageSpace[Photo], paths: list[Path], folder: Path) -> None:
-    """The same with this package: checks, digests, three vectors a point, and a folder that survives the process."""
-    rows = [
-        {"id": path.name, "image": path.name, "description": describe(at)} for at, path in enumerate(paths)
-    ]
-    with Connector(space, folder) as connector:
-        report = connector.ingest(rows, base=paths[0].parent)
-    assert report.new == len(paths), report
-
-
-def compare(work: Path, name: str, size: tuple[int, int], count: int, rounds: int) -> Comparison:
-    """Run both sides in turn."""
+def ingest(work: Path, effort: Effort) -> Rows:
+    """End to end at three sizes of picture, by precision."""
     from sentence_transformers import SentenceTransformer
 
     folder = random_vit_b32(work / "vit-b-32")
-    paths = draw_photos(work / name, count, size)
-    space = ImageSpace(Photo.image + Photo.description, model=str(folder))
-    model = SentenceTransformer(str(folder), local_files_only=True)
-    ours(space, paths[:8], work / f"{name}-warm.qdrant")
+    model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    rows: Rows = []
+    for size in SIZES:
+        paths = draw_photos(work / size.name, effort.of(size.count, size.quick), size.pixels)
+        rows += _rows(size, model, folder, paths, effort)
+    return rows
+
+
+def _rows(size: Size, model: Any, folder: Path, paths: list[Path], effort: Effort) -> Rows:
+    ours = Ingests(folder, paths, paths[0].parent, PRECISIONS)
     naive_loop(model, paths[:8])
-    seconds: tuple[list[float], list[float]] = ([], [])
-    vectors: dict[str, Any] = {}
-    for turn in range(rounds):
-        gc.collect()
-        start = time.perf_counter()
-        ours(space, paths, work / f"{name}-{turn}.qdrant")
-        middle = time.perf_counter()
-        vectors = naive_loop(model, paths)
-        seconds[0].append(middle - start)
-        seconds[1].append(time.perf_counter() - middle)
-    with Connector(space, work / f"{name}-0.qdrant") as connector:
-        hits = connector.search("a", limit=count, with_vectors=True)
-    cosine = min(float(np.array(hit.vectors["fused"]) @ vectors[str(hit.id)]) for hit in hits if hit.vectors)
-    return Comparison(name, count, *seconds, cosine)
+    loop: Side[Vectors] = Side(functools.partial(naive_loop, model, paths))
+    sides: dict[str, Side[Any]] = {"loop": loop, **ours.distinct()}
+    with_bare = size is SIZES[0]
+    if with_bare:
+        sides["bare"] = Side(functools.partial(encode, model, _decoded(paths)))
+    in_turn(sides, effort.of(5, 2))
+    count, rows = len(paths), list[Row]()
+    for precision in PRECISIONS:
+        what = f"ingest of {size.name} files, {precision}"
+        if precision in ours.refused:
+            rows.append(absent(what, ours.refused[precision]))
+            continue
+        side, note = ours.sides[precision], f"ran in {ours.took[precision]}"
+        made = stored(ours.spaces[precision], side.result, paths)
+        alike = worst(made, loop.result)
+        bars: dict[str, Any] = {
+            "bar": size.bars.get(precision),
+            "cosine_bar": COSINES[precision],
+            "note": note,
+        }
+        against = "the user's loop"
+        rows.append(compared(what, side, loop, count, against, alike=alike, **bars))
+        if with_bare:
+            what = f"ingest of {size.name} files against the model call alone, {precision}"
+            alike = likeness(made["image"], sides["bare"].result)
+            bars |= {"bar": BARE_BAR if precision == "auto" else None}
+            against = "encode of decoded pictures, no words, no store"
+            rows.append(compared(what, side, sides["bare"], count, against, alike=alike, **bars))
+    return rows
+
+
+def worst(ours: Vectors, theirs: Vectors) -> Likeness:
+    """Of all three vectors of a point, each figure the worst."""
+    fused = likeness(ours["fused"], theirs["fused"])
+    return fused & likeness(ours["image"], theirs["image"]) & likeness(ours["text"], theirs["text"])
+
+
+def _decoded(paths: list[Path]) -> list[Any]:
+    from PIL import Image
+
+    return [Image.open(path).convert("RGB") for path in paths]

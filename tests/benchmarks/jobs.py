@@ -24,32 +24,30 @@ from typing import Any
 import httpx
 
 from tests.benchmarks.material import draw_photos, random_vit_b32
+from tests.benchmarks.measure import Effort, Row, Rows, row
 
-CLIENTS, ALONE, TOGETHER, ROUNDS = 64, 16, 128, 3
+CLIENTS, ALONE, TOGETHER = 64, 16, 128
 BATCH = 32
 
 
-def jobs(work: Path) -> list[dict[str, object]]:
+def jobs(work: Path, effort: Effort) -> Rows:
     """The two rows of the table; their ratios are medians of the rounds."""
-    folder = random_vit_b32(work / "vit-b-32")
+    folder, rounds = random_vit_b32(work / "vit-b-32"), effort.of(3, 1)
     bodies = pictures(work)
     with served(folder) as url:
-        rounds = [(rate(url, bodies, 1, ALONE), rate(url, bodies, CLIENTS, TOGETHER)) for _ in range(ROUNDS)]
-    bare = bare_model(folder)
+        asked = [(rate(url, bodies, 1, ALONE), rate(url, bodies, CLIENTS, TOGETHER)) for _ in range(rounds)]
+    bare = bare_model(folder, rounds)
     return [
-        row(f"single-picture jobs of {CLIENTS} clients against one client's, ViT-B/32 over HTTP", rounds),
-        row(f"the same model without a server, {BATCH} pictures in a pass against 1", bare),
+        _row(f"single-picture jobs of {CLIENTS} clients against one client's, ViT-B/32 over HTTP", asked),
+        _row(f"the same model without a server, {BATCH} pictures in a pass against 1", bare),
     ]
 
 
-def row(what: str, rounds: list[tuple[float, float]]) -> dict[str, object]:
+def _row(what: str, rounds: list[tuple[float, float]]) -> Row:
     """A row from rounds of (pictures a second one at a time, many at once)."""
-    return {
-        "what": what,
-        "ours": f"{statistics.median(many for _, many in rounds):.1f}/s",
-        "rival": f"{statistics.median(one for one, _ in rounds):.1f}/s",
-        "ratio": round(statistics.median(many / one for one, many in rounds), 2),
-    }
+    alone, together = (statistics.median(rates) for rates in zip(*rounds, strict=True))
+    ratio = statistics.median(many / one for one, many in rounds)
+    return row(what, f"{together:.1f}/s", f"{alone:.1f}/s, one at a time", ratio)
 
 
 def pictures(work: Path) -> Iterator[dict[str, str]]:
@@ -82,7 +80,7 @@ def rate(url: str, bodies: Iterator[dict[str, str]], clients: int, count: int) -
         return count / (time.perf_counter() - began)
 
 
-def bare_model(folder: Path) -> list[tuple[float, float]]:
+def bare_model(folder: Path, rounds: int) -> list[tuple[float, float]]:
     """Rounds of (pictures a second in passes of 1, in passes of `BATCH`), on pictures that are there already."""
     import numpy as np
     from PIL import Image
@@ -103,7 +101,7 @@ def bare_model(folder: Path) -> list[tuple[float, float]]:
             handler.embed_images([picture])
 
     handler.embed_images(batch)
-    return [(timed(singly), timed(lambda: handler.embed_images(batch))) for _ in range(ROUNDS)]
+    return [(timed(singly), timed(lambda: handler.embed_images(batch))) for _ in range(rounds)]
 
 
 @contextlib.contextmanager
