@@ -409,7 +409,7 @@ def count(
 
 @app.command()
 def optimize(target: Target, qdrant: Qdrant = None, collection: Collection = None) -> None:
-    """Build a folder's vector index now. Until then a folder compares with every vector: fine up to 100,000 records."""
+    """Build a folder's search graph now; a run that brings many records does so itself. Searches go on meanwhile."""
     with arguments.open_connector(target, qdrant, collection) as shop:
         shop.optimize()
 

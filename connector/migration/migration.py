@@ -144,10 +144,11 @@ def migrate(
     with there.lock(holder(), wait=wait):
         there.renew({BUILT_FOR: name, SUPERSEDED_BY: None})
         transfer = Transfer(old.store, there, new, on_progress)
-        if rows is None:
-            transfer.carry()
-        else:
-            transfer.take(rows, base)
+        with there.loading():
+            if rows is None:
+                transfer.carry()
+            else:
+                transfer.take(rows, base)
         with old.store.lock(holder(), wait=wait):
             if rows is None:
                 transfer.carry(again=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import weakref
 from collections.abc import Iterator
 
 from qdrant_client import models
@@ -15,6 +16,7 @@ log = logging.getLogger("connector")
 
 # In the collection's metadata while no graphs are built: the size of a segment, in kilobytes, from which they were.
 THRESHOLD = "indexing_threshold"
+_loading: weakref.WeakSet[Connection] = weakref.WeakSet()
 FEW = 1  # the lease of a lock is a point, too
 
 
@@ -22,12 +24,18 @@ FEW = 1  # the lease of a lock is a point, too
 def graphs_later(to: Connection) -> Iterator[None]:
     """Have an empty collection build no graphs within the block. Afterwards, however it ends, it does so again.
 
-    What a process that was killed left off is put on again at the start of the next block.
+    What a process that was killed left off is put on again at the start of the next block. Of blocks within one another,
+    over one connection, the outermost counts.
     """
+    if to in _loading:
+        yield
+        return
     off = _switch_off(to)
+    _loading.add(to)
     try:
         yield
     finally:
+        _loading.discard(to)
         if off is not None:
             try:
                 _set(to, off, None)

@@ -48,6 +48,7 @@ class EdgeStore:
 
     def __init__(self, folder: Path, collection: str, clock: Clock | None = None) -> None:
         self._place = Place(folder, collection, clock or Clock())
+        self._within = False  # a block of `loading`
 
     def describe(self) -> dict[str, object] | None:
         """Return the collection's metadata, or None; reads one small file."""
@@ -235,8 +236,15 @@ class EdgeStore:
 
     @contextlib.contextmanager
     def loading(self) -> Iterator[None]:
-        """Build the search graph at the end of the block, where so many points are in none that it is worth it."""
-        yield
+        """Build the search graph at the end of the outermost block, where so many points are in none that it is worth it."""
+        if self._within:
+            yield
+            return
+        self._within = True
+        try:
+            yield
+        finally:
+            self._within = False
         spec = self._place.read()
         if spec is None or self._place.unbuilt() * spec.length < WORTH_IT:
             return

@@ -127,7 +127,8 @@ class Store(Protocol):
 
         A server builds no search graphs while an empty collection is filled. A folder's graph is built when the
         block ends without an exception and so many points came that it is worth it. Whatever ends the block, all
-        that was written can be searched, and the next block puts right what a killed process left.
+        that was written can be searched, and the next block puts right what a killed process left. A block within
+        another one changes nothing.
         """
         ...
 

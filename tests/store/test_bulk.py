@@ -121,3 +121,14 @@ def test_where_there_is_nothing_there_is_nothing_to_switch(server: QdrantServer,
         pass
     assert store.describe() is None
     store.close()
+
+
+def test_of_blocks_within_one_another_the_outermost_counts(server: QdrantServer, retries: Retries) -> None:
+    store = opened(server, retries)
+    with store.loading():
+        for batch in (points(3), points(6)):
+            with store.loading():
+                store.upsert(batch)
+            assert standing(server, store) == (0, USUAL)
+    assert standing(server, store) == (USUAL, None)
+    store.close()

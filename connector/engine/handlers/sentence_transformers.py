@@ -1,20 +1,25 @@
-"""Models that sentence-transformers reads: CLIP, SigLIP, SigLIP 2 and the other families with two towers."""
+"""Models that sentence-transformers reads: CLIP, SigLIP, SigLIP 2 and the other families with two towers.
+
+What is plainly a CLIP runs without that library, which takes longer to import than a search takes.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import sentence_transformers
 from numpy.typing import NDArray
-from PIL import Image
-from sentence_transformers import SentenceTransformer
 
 from connector.engine import device, frames, models
+from connector.engine.handlers import clip
 from connector.errors import ModelUnavailable
 from connector.space import ImageEmbeddingConfig, ModelHandler, PictureFrame
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from sentence_transformers import SentenceTransformer
 
 
 class PictureModel:
@@ -23,12 +28,15 @@ class PictureModel:
     def __init__(
         self, model: SentenceTransformer, frame: PictureFrame | None, identity: dict[str, str]
     ) -> None:
+        from PIL import Image
+
         self._model = model
+        self.device = str(model.device)
         self.frame = frame
         self.identity = identity
         self.length = self.embed_images([Image.new("RGB", (32, 32))]).shape[1]
 
-    def embed_images(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
+    def embed_images(self, pictures: Sequence[Image]) -> NDArray[np.float32]:
         """Embed RGB pictures: float32 (n, length)."""
         return self._encode(list(pictures))
 
@@ -57,11 +65,24 @@ class PictureAndTextModel(PictureModel):
         return self._encode([{"text": text} for text in texts], **self._options)
 
 
-def load(config: ImageEmbeddingConfig) -> PictureModel:
+def load(config: ImageEmbeddingConfig) -> PictureModel | clip.ClipModel:
     """Load a model from the folder that its name leads to."""
-    engine = config.embedding_engine_config
-    files, where = models.find(config), device.choose(engine)
+    files = models.find(config)
     _refuse_bare_dinov2(files)
+    return clip.load(files, config) or library_model(files, config)
+
+
+def library_model(files: models.ModelFiles, config: ImageEmbeddingConfig) -> PictureModel:
+    """Load a model of which `files` are the files with sentence-transformers itself.
+
+    Raises:
+        ModelUnavailable: it reads no pictures, or its weights are incomplete.
+    """
+    import sentence_transformers
+    from sentence_transformers import SentenceTransformer
+
+    engine = config.embedding_engine_config
+    where = device.choose(engine)
     with device.quietly():
         model = SentenceTransformer(
             str(files.folder),
