@@ -57,6 +57,8 @@ ONLY_IN = {
     "fsspec": "blobs",
     "pillow_heif": "blobs",
     "PIL": "blobs",
+    "safetensors": "engine",
+    "tokenizers": "engine",
     "pydantic_settings": "settings",
     "typer": "cli",
     "sqlalchemy": "sources",

@@ -95,7 +95,7 @@ def _seconds(precision: Precision) -> float:
     multiply = product((torch.ones(768, 768), None), precision=precision, device="cpu")
     rows = torch.ones(ROWS, 768, dtype=DTYPES[precision])
     taken = []
-    for _ in range(8):
+    for _ in range(4):
         start = time.thread_time()
         multiply(rows)
         taken.append(time.thread_time() - start)

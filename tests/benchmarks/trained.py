@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from connector import Connector
 from connector.demo.catalogue import write_catalogue
-from connector.engine import models
+from connector.engine import TextHandler, load_handler, models
+from connector.engine.fusion import unit
 from connector.errors import InvalidSpaceParamException, ModelUnavailable
-from connector.space import EmbeddingEngineConfig, ModelHandler
-from schemas.product import space as products
+from connector.space import EmbeddingEngineConfig, ImageEmbeddingConfig, ModelHandler
 from tests.benchmarks.ingest import COSINES, PRECISIONS, worst
 from tests.benchmarks.measure import Effort, Row, Rows, absent, row
 from tests.benchmarks.rivals import Vectors, encode
@@ -29,29 +28,34 @@ def trained(work: Path, effort: Effort) -> Rows:
 
     feed = write_catalogue(work / "trained", effort.of(300, 60))
     offers = [json.loads(line) for line in feed.read_text(encoding="utf-8").splitlines()]
+    pictures = [Image.open(feed.parent / offer["photo"]).convert("RGB") for offer in offers]
+    titles = [offer["title"] for offer in offers]
     folder = models.locate("demo", ModelHandler.SENTENCE_TRANSFORMERS)
     model: Any = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
-    images = encode(model, [Image.open(feed.parent / offer["photo"]).convert("RGB") for offer in offers])
-    words = encode(model, [{"text": offer["title"]} for offer in offers])
+    images = encode(model, pictures)
+    words = encode(model, [{"text": title} for title in titles])
     reference: Vectors = {
         "image": images,
         "text": words,
         "fused": np.asarray((images + words) / 2, np.float32),
     }
-    return [_row(precision, feed, [offer["sku"] for offer in offers], reference) for precision in PRECISIONS]
+    return [_row(precision, pictures, titles, reference) for precision in PRECISIONS]
 
 
-def _row(precision: str, feed: Path, skus: list[str], reference: Vectors) -> Row:
+def _row(precision: str, pictures: list[Image.Image], titles: list[str], reference: Vectors) -> Row:
+    """Whole pictures on both sides: what decoding at a reduced size costs is `decode`'s to say."""
     what = f"vectors of the demo model, which is trained, {precision}"
     options: dict[str, Any] = {"precision": precision}
+    config = ImageEmbeddingConfig(
+        "demo", ModelHandler.SENTENCE_TRANSFORMERS, None, EmbeddingEngineConfig(**options)
+    )
     try:
-        space = products.with_model("demo", None, EmbeddingEngineConfig(**options))
-        with Connector(space, feed.parent / f"{precision}.qdrant") as shop:
-            assert shop.ingest(feed).new == len(skus)
-            points = {str(point.payload["sku"]): point.vectors for point in shop.store.scan(vectors=True)}
+        handler = load_handler(config)
     except (InvalidSpaceParamException, ModelUnavailable) as error:
         return absent(what, str(error))
-    made = {name: np.stack([points[sku][name] for sku in skus]) for name in reference}
+    assert isinstance(handler, TextHandler)
+    made: Vectors = {"image": unit(handler.embed_images(pictures)), "text": unit(handler.embed_texts(titles))}
+    made["fused"] = unit(made["image"] + made["text"])
     alike = worst(made, reference)
     ours, rival = f"centred cosine {alike.centred:.6f}", "sentence-transformers' encode, float32"
     return row(what, ours, rival, alike=alike, cosine_bar=COSINES[precision])
