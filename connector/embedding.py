@@ -122,20 +122,32 @@ class Embedder:
                     failed.setdefault(at, Unembeddable(part, outcome))
                 else:
                     made[at][part] = outcome
-        return [failed.get(at) or self._fused(parts) for at, parts in enumerate(made)]
+        fused = self._fused(made)
+        return [failed.get(at) or vectors for at, vectors in enumerate(fused)]
 
-    def _fused(self, parts: Vectors) -> Vectors | Unembeddable:
-        from connector.engine.fusion import fuse, unit
+    def _fused(self, made: Sequence[Vectors]) -> list[Vectors | Unembeddable]:
+        """Each record's named unit vectors of its raw parts; of all at once, for one by one takes three times as long."""
+        import numpy as np
 
-        vector = fuse(parts.get(IMAGE), parts.get(TEXT), self._space.weights, self._space.parts)
-        if not vector.any():
-            return Unembeddable(
+        from connector.engine.fusion import fuse, is_empty, unit
+
+        length = max((len(vector) for parts in made for vector in parts.values()), default=0)
+        raw = {name: np.zeros((len(made), length), np.float32) for name in (IMAGE, TEXT)}
+        for at, parts in enumerate(made):
+            for name, vector in parts.items():
+                raw[name][at] = vector
+        fused = fuse(raw[IMAGE], raw[TEXT], self._space.weights, self._space.parts)
+        nothing = is_empty(fused)
+        kept = {name: unit(rows) for name, rows in raw.items() if name in self.names}
+        return [
+            Unembeddable(
                 None,
                 EmbeddingError("the picture's and the description's vectors cancel out. Change one of them."),
             )
-        if len(self.names) == 1:
-            return {FUSED: vector}
-        return {FUSED: vector} | {name: unit(raw) for name, raw in parts.items()}
+            if nothing[at]
+            else {FUSED: fused[at]} | {name: kept[name][at] for name in parts if name in kept}
+            for at, parts in enumerate(made)
+        ]
 
     def ahead(self, texts: Sequence[str], pictures: Sequence[Picture]) -> None:
         """Embed parts of queries together, so that the queries themselves find their vectors made.
