@@ -69,8 +69,9 @@ def test_each_fault_met_by_each_kind_of_request(fault: str, tmp_path: Path, untr
     life = live(tmp_path / "shop", RUNS["sync"], first_of_each_kind(fault))
     check(life, clean)
     assert len(life.met) >= (2 if fault in UNTIL_DEADLINE else 5)
-    # Two more where a collection that was made without our hearing of it has to be looked at.
-    assert len(life.events) <= len(clean.events) + len(life.met) + 2
+    # Two more where a collection that was made without our hearing of it has to be looked at; and on a machine that is
+    # busy elsewhere rows are stored in smaller batches, because none waits for long.
+    assert len(life.events) <= MOST_REQUESTS * len(clean.events) + len(life.met) + 2
 
 
 @pytest.mark.parametrize("command", RUNS)
