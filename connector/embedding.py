@@ -85,11 +85,7 @@ class Embedder:
     def batch_size(self) -> int:
         """Records that are best embedded at once, as far as is known: the model is not loaded to ask it."""
         engine = self._loaded
-        return (
-            (self._space.embedding_engine_config.image_batch_size or 32)
-            if engine is None
-            else engine.batch_size
-        )
+        return self._space.embedding_engine_config.images_together if engine is None else engine.batch_size
 
     @property
     def keeps_parts(self) -> bool:

@@ -73,6 +73,11 @@ class EmbeddingEngineConfig:
     unsafe_weights: bool = False
     remote_key: str | None = dataclasses.field(default=None, repr=False)
 
+    @property
+    def images_together(self) -> int:
+        """Pictures in one forward pass where no card is tried for it; on a CPU more than 32 gain nothing."""
+        return self.image_batch_size or 32
+
     def __post_init__(self) -> None:
         if self.precision not in ("auto", "float32", "bfloat16", "float16", "int8"):
             raise InvalidSpaceParamException(

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-IMAGES = 32
-"""Pictures in one forward pass of a CPU; more gain nothing there."""
-
 KeyedPicture: TypeAlias = "tuple[str, Image]"
 
 # Models are not safe to run from several threads everywhere, and two engines may share one.
@@ -48,7 +45,7 @@ class Engine:
         self._lock = _locks.setdefault(handler, threading.Lock())
         self._images = Batches[KeyedPicture](
             lambda keyed: self._run(handler.embed_images, [picture for _, picture in keyed]),
-            size=config.image_batch_size or (IMAGES if _device(handler) == "cpu" else None),
+            size=config.images_together if _device(handler) == "cpu" else config.image_batch_size,
             length=handler.length,
             kind="picture",
         )

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from connector.engine.engine import Engine
     from connector.server.metrics import Metrics
 
-PICTURES = 32  # in one pass, where the model's settings do not say
 LINGER = 0.002
 """Seconds that a batch waits to become fuller: as good as nothing to one client, enough for many that come at once."""
 PIXELS = 64_000_000
@@ -228,7 +227,7 @@ class Worker:
 
     def _size(self, kind: Kind) -> int:
         engine = self.model.config.embedding_engine_config
-        return (engine.image_batch_size or PICTURES) if kind == "picture" else engine.text_batch_size
+        return engine.images_together if kind == "picture" else engine.text_batch_size
 
     def _take(self, kind: Kind, room: int, pixels: float = 0, *, needed: bool) -> list[Item]:
         with self._changed:
