@@ -15,7 +15,7 @@ help:
 	@echo "make demo    install into .venv, draw a small shop, ingest it, search it by words and by pictures"
 	@echo "make serve   serve the demo shop: a search page, search and records over HTTP, the jobs API"
 	@echo "make test    install what tests need and run them all: ruff, mypy, pyright, pytest"
-	@echo "make bench   measure, print ratios, draw them into bench-results/ (twenty minutes; ARGS=--quick: a few)"
+	@echo "make bench   measure, print ratios, draw them into bench-results/ (half an hour; ARGS=--quick: a few)"
 	@echo "make clean   remove .venv, the demo shop and caches"
 
 $(VENV)/.installed: pyproject.toml

@@ -1,6 +1,6 @@
 """One command, no network: ratios inside one process, as a table, as JSON and as a picture.
 
-python -m tests.benchmarks                    all but `load` (about twenty minutes on two cores)
+python -m tests.benchmarks                    all but `load` (about half an hour on two cores)
 python -m tests.benchmarks --quick            the same with less of everything (a few minutes), to see that it works
 python -m tests.benchmarks ingest limit       some of it
 python -m tests.benchmarks load --seconds 20  the server under load, three phases of that length

@@ -1,14 +1,11 @@
-"""What a process costs: start-up times, and memory over rows."""
+"""What a process costs: memory over rows."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from PIL import Image
@@ -64,15 +61,3 @@ def memory(work: Path, count: int, *, server: bool) -> dict[str, float]:
     result: dict[str, float] = json.loads(done.stdout)
     assert result["new"] == count
     return result
-
-
-def seconds(*arguments: str, repeats: int = 7) -> float:
-    """Median wall-clock seconds of a whole process."""
-    measured = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        subprocess.run(
-            [sys.executable, *arguments], capture_output=True, check=True, cwd=ROOT, env=dict(os.environ)
-        )
-        measured.append(time.perf_counter() - start)
-    return statistics.median(measured)
