@@ -128,11 +128,15 @@ class PictureFrame:
 
     `fit="shortest"` keeps proportions and makes the shorter side `size` pixels (long side rounded down, as torchvision
     and transformers do); `fit="squash"` makes both sides `size`. Declared by a handler, obeyed by `blobs`.
+
+    `leave`: pictures may come as they are up to a square of so many times `size`, twice, because the model resizes them
+    itself, quicker. A permission that says nothing of how pictures look: frames that differ in it alone are equal.
     """
 
     size: int
     fit: Literal["shortest", "squash"] = "shortest"
     resample: Literal["bicubic", "bilinear", "lanczos"] = "bicubic"
+    leave: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,19 +27,21 @@ _FILTERS = {
 @dataclasses.dataclass(frozen=True)
 class Target:
     """`size`: what to resize to; `box`: from which part of the upright picture, in its pixels; `resample`:
-    how."""
+    how; `leave`: rasters of up to so many pixels need not be resized."""
 
     size: Size
     box: Box
     resample: Image.Resampling
+    leave: int = 0
 
 
 def framed(size: Size, frame: PictureFrame) -> Target:
     """What `frame` makes of an upright picture of `size`, in torchvision's and transformers' arithmetic."""
     width, height = size
     resample = _FILTERS[frame.resample]
+    leave = 2 * (frame.leave * frame.size) ** 2
     if frame.fit == "squash":
-        return Target((frame.size, frame.size), (0, 0, width, height), resample)
+        return Target((frame.size, frame.size), (0, 0, width, height), resample, leave)
     short, long = min(size), max(size)
     new_long = int(frame.size * long / short)
     # An even number of pixels at either end, so that the later centre crop rounds as it would have.
@@ -47,8 +49,8 @@ def framed(size: Size, frame: PictureFrame) -> Target:
     left_out = cut * long / new_long
     kept = new_long - 2 * cut
     if width <= height:
-        return Target((frame.size, kept), (0, left_out, width, height - left_out), resample)
-    return Target((kept, frame.size), (left_out, 0, width - left_out, height), resample)
+        return Target((frame.size, kept), (0, left_out, width, height - left_out), resample, leave)
+    return Target((kept, frame.size), (left_out, 0, width - left_out, height), resample, leave)
 
 
 def within(size: Size, side: int) -> Target:

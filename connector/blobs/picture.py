@@ -31,7 +31,7 @@ class Picture:
     """A decoded picture.
 
     Attributes:
-        image: mode RGB, upright, resized to the frame where there was one. It carries no metadata any
+        image: mode RGB, upright, resized to the frame where there was one, or left as it is where that says so. It carries no metadata any
             more, so that nothing downstream can turn it a second time.
         digest: of the blob (see `Fetched`).
         width: of the original, upright, in pixels.
@@ -49,7 +49,7 @@ def decode(fetched: Fetched, policy: BlobPolicy, frame: PictureFrame | None = No
 
     With a `frame` the picture is resized to it here, once: a large JPEG is decoded at a half, a quarter or
     an eighth of its size (never below twice the target) and resized from exactly the part of the raster
-    that the original covers. Without one the picture keeps its size.
+    that the original covers, unless the frame leaves that to the model. Without one the picture keeps its size.
 
     Raises `BlobTooLarge` before anything is decoded, or `BlobUnreadable`.
     """
@@ -68,8 +68,7 @@ def _decoded(fetched: Fetched, policy: BlobPolicy, aim: Callable[[Size], Target]
     format_name = sniff(fetched.data[:HEAD_BYTES]) if fetched.data else None
     with decoding(fetched.name, format_name):
         image, box, (width, height) = _upright(fetched, policy, aim)
-        if aim:
-            target = aim((width, height))
+        if aim and not _may_stay(target := aim((width, height)), (width, height), image.size, box):
             image = image.resize(target.size, target.resample, _part(target.box, (width, height), box))
         elif image is fetched.image or isinstance(image, ImageFile.ImageFile):
             image = image.copy()  # the caller's stays the caller's, a file's keeps its EXIF beside `info` too
@@ -100,6 +99,12 @@ def _draft(image: Image.Image, target: Size, orientation: int) -> Box:
     width, height = target[::-1] if is_sideways(orientation) else target
     drafted = image.draft(None, (DRAFT * width, DRAFT * height))
     return drafted[1] if drafted else (0, 0, *image.size)
+
+
+def _may_stay(target: Target, size: Size, raster: Size, lies: Box) -> bool:
+    """Whether a raster is small enough to be left to the model: one that the original covers exactly, and is wanted whole."""
+    whole = target.box == (0, 0, *size) and lies == (0, 0, *raster)
+    return whole and raster[0] * raster[1] <= target.leave
 
 
 def _part(wanted: Box, size: Size, lies: Box) -> Box:

@@ -28,6 +28,9 @@ Linear: TypeAlias = "tuple[Tensor, Tensor | None]"  # weight (outputs, inputs) a
 ROWS = 400
 """Tokens for which weights are packed: about what one part of a batch has (see `streams`)."""
 
+HALF = 128
+"""What bytes are centred on, and divided by, before they are multiplied: exact in every precision."""
+
 _QUICK = 1.702  # quick_gelu(x) = x · sigmoid(1.702 x), of https://github.com/openai/CLIP
 
 
@@ -140,6 +143,14 @@ def product(linear: Linear, then: str = "", *, precision: Precision, device: str
     return _Plain(weight, bias, then, DTYPES[precision], device)
 
 
+def byte_product(linear: Linear, *, precision: Precision, device: str) -> Product:
+    """A linear layer over bytes, uint8 (n, inputs), each of which counts as its distance from `HALF`, divided by `HALF`."""
+    made = product(linear, precision=precision, device=device)
+    if isinstance(made, _Int8):
+        return made.of_bytes
+    return lambda rows: made(rows.to(DTYPES[precision]).sub_(HALF).div_(HALF))
+
+
 class _Plain:
     """torch's own linear layer, on any device."""
 
@@ -180,16 +191,26 @@ class _Int8:
         self._scale = (scale / 127).contiguous()
         self._zero = torch.zeros(len(scale), dtype=torch.int32)
         self._bias = torch.zeros(len(scale)) if bias is None else bias.contiguous()
+        # Unsigned, with 128 for zero: the kernels want it so. The cast cuts, so the half rounds. A row of them, for which
+        # torch has a faster kernel than for one.
+        self._zeros = torch.full((weight.shape[1],), HALF + 0.5)
         self._then = _ACTIVATIONS[then]
 
     def __call__(self, rows: Tensor) -> Tensor:
         largest = torch.maximum(rows.amax(1, keepdim=True), -rows.amin(1, keepdim=True)).clamp_(min=_TINY)
-        # Unsigned, with 128 for zero: the kernels want it so. The cast cuts, so the half rounds.
-        values = (rows * (127 / largest)).add_(128.5).to(torch.uint8)
-        made = torch.ops.onednn.qlinear_pointwise(
+        values = torch.addcmul(self._zeros, rows, 127 / largest).to(torch.uint8)
+        made = self._multiplied(values)
+        return self._then(torch.addcmul(self._bias, made, largest, out=made))
+
+    def of_bytes(self, values: Tensor) -> Tensor:
+        """Bytes are what the kernels take: nothing is rounded."""
+        return self._then(torch.add(self._bias, self._multiplied(values), alpha=127 / HALF))
+
+    def _multiplied(self, values: Tensor) -> Tensor:
+        made: Tensor = torch.ops.onednn.qlinear_pointwise(
             values,
             1.0,
-            128,
+            HALF,
             self._weight,
             self._scale,
             self._zero,
@@ -201,7 +222,7 @@ class _Int8:
             [],
             "",
         )
-        return self._then(torch.addcmul(self._bias, made, largest))
+        return made
 
 
 _TINY = torch.finfo(torch.float32).tiny

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from connector.engine.blocks import Block, BlockWeights
+from connector.engine.blocks import Block, BlockWeights, byte_product
 
 if TYPE_CHECKING:
     from connector.engine.device import Device
+    from connector.engine.pixels import Pixels
     from connector.engine.tensors import Tensors
 
 Activation = Literal["quick_gelu", "gelu", "gelu_tanh"]
@@ -27,8 +28,8 @@ _LEGACY_END = 2
 class PictureTower(Protocol):
     """Runs pictures through a model."""
 
-    def embed(self, pixels: Tensor) -> Tensor:
-        """Embed normalised pictures: (n, 3, side, side) to (n, length), float32."""
+    def embed(self, squares: Tensor) -> Tensor:
+        """Embed pictures: uint8 (n, side, side, 3) to float32 (n, length)."""
         ...
 
 
@@ -182,18 +183,26 @@ class PictureSettings:
             "visual_projection.weight": (self.length, width),
         }
 
-    def build(self, tensors: Tensors, where: Device) -> PictureTower:
+    def build(self, tensors: Tensors, where: Device, pixels: Pixels) -> PictureTower:
         """Read the weights and place them on the device."""
-        return VisionTransformer(self, tensors, where)
+        return VisionTransformer(self, tensors, where, pixels)
 
 
 class VisionTransformer:
-    """Runs pictures through a model: patches and a class token, whose last state becomes the vector."""
+    """Runs pictures through a model: patches and a class token, whose last state becomes the vector.
 
-    def __init__(self, settings: PictureSettings, tensors: Tensors, where: Device) -> None:
+    Patches do not overlap, so their embedding is a product, and normalising the pixels beforehand is part of its weights.
+    """
+
+    def __init__(self, settings: PictureSettings, tensors: Tensors, where: Device, pixels: Pixels) -> None:
         self._settings = settings
         place = _Place(tensors, where)
-        self._patches = place.take("vision_model.embeddings.patch_embedding.weight")
+        weight = tensors.read("vision_model.embeddings.patch_embedding.weight")
+        self._embedded = byte_product(
+            pixels.of_bytes(weight.permute(0, 2, 3, 1).flatten(1)),
+            precision=where.precision,
+            device=where.name,
+        )
         positions = place.take("vision_model.embeddings.position_embedding.weight")
         # The class token is the same in every picture, and so is its position.
         self._first = place.take("vision_model.embeddings.class_embedding") + positions[:1]
@@ -204,13 +213,11 @@ class VisionTransformer:
         self._projection = place.take("visual_projection.weight")
 
     @torch.inference_mode()
-    def embed(self, pixels: Tensor) -> Tensor:
-        """Embed normalised pictures: (n, 3, side, side) to (n, length), float32."""
-        patches = functional.conv2d(
-            pixels.to(self._patches.dtype), self._patches, stride=self._settings.patch
-        )
-        patches = patches.flatten(2).transpose(1, 2) + self._positions
-        hidden = torch.cat([self._first.expand(len(pixels), 1, -1), patches], dim=1)
+    def embed(self, squares: Tensor) -> Tensor:
+        """Embed pictures: uint8 (n, side, side, 3) to float32 (n, length)."""
+        patches = self._embedded(self._cut(squares)).view(len(squares), *self._positions.shape)
+        first = self._first.expand(len(squares), 1, -1)
+        hidden = torch.cat([first, patches + self._positions], dim=1)
         hidden = self._normed(hidden, self._before)
         for block in self._blocks[:-1]:
             hidden = block(hidden)
@@ -218,6 +225,14 @@ class VisionTransformer:
             hidden, only=torch.zeros(len(hidden), dtype=torch.int64, device=hidden.device)
         )
         return functional.linear(self._normed(hidden[:, 0], self._after), self._projection).float()
+
+    def _cut(self, squares: Tensor) -> Tensor:
+        """Each patch's bytes in a row: (n · patches, patch · patch · 3). What is left over at the right and below stays out."""
+        patch = self._settings.patch
+        across = self._settings.side // patch
+        whole = squares[:, : across * patch, : across * patch]
+        rows = whole.reshape(len(squares), across, patch, across, patch * 3)
+        return rows.transpose(2, 3).reshape(-1, patch * patch * 3)
 
     def _normed(self, hidden: Tensor, norm: Pair) -> Tensor:
         return functional.layer_norm(hidden, hidden.shape[-1:], *norm, self._settings.blocks.eps)

@@ -12,6 +12,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from connector.engine.clip import Shapes
     from connector.engine.device import Device
+    from connector.engine.pixels import Pixels
     from connector.engine.tensors import Tensors
 
 _PREFIX = "vision_model.timm_model."
@@ -52,15 +53,16 @@ class ResNetSettings:
                 shapes[f"{_PREFIX}{norm}.{part}"] = (out,)
         return shapes
 
-    def build(self, tensors: Tensors, where: Device) -> ResNet:
+    def build(self, tensors: Tensors, where: Device, pixels: Pixels) -> ResNet:
         """Read the weights and place them on the device."""
-        return ResNet(tensors, where)
+        return ResNet(tensors, where, pixels)
 
 
 class ResNet:
     """Runs pictures through the model; each batch norm is folded into the convolution before it."""
 
-    def __init__(self, tensors: Tensors, where: Device) -> None:
+    def __init__(self, tensors: Tensors, where: Device, pixels: Pixels) -> None:
+        self._pixels = pixels
         self._layers = {}
         for name, norm, *_ in _CONVOLUTIONS:
             weight, bias = _folded(tensors, _PREFIX + name, _PREFIX + norm)
@@ -68,9 +70,10 @@ class ResNet:
         self._projection = tensors.read("visual_projection.weight").to(where.name, where.dtype)
 
     @torch.inference_mode()
-    def embed(self, pixels: Tensor) -> Tensor:
-        """Embed normalised pictures: (n, 3, side, side) to (n, length), float32."""
-        hidden = self._convolved("conv1.0", pixels.to(self._projection.dtype), 2).relu_()
+    def embed(self, squares: Tensor) -> Tensor:
+        """Embed pictures: uint8 (n, side, side, 3) to float32 (n, length)."""
+        hidden = self._pixels.normalised(squares).to(self._projection.dtype)
+        hidden = self._convolved("conv1.0", hidden, 2).relu_()
         hidden = self._convolved("conv1.3", hidden).relu_()
         hidden = self._convolved("conv1.6", hidden).relu_()
         hidden = functional.max_pool2d(hidden, 3, stride=2, padding=1)

@@ -32,7 +32,7 @@ class ClipModel:
         self.length = parts.length
         self.device = where.name
         self._words, self._pixels, self._where = parts.words, parts.pixels, where
-        self._picture = _Once(lambda: parts.picture.build(parts.tensors, where))
+        self._picture = _Once(lambda: parts.picture.build(parts.tensors, where, parts.pixels))
         self._text = _Once(lambda: parts.text.build(parts.tensors, where))
         if where.name != "cpu":
             # On a card a tower that does not fit must be told before pictures are blamed for it.
@@ -55,7 +55,7 @@ class ClipModel:
         if self.device.startswith("cuda"):
             squares = squares.pin_memory()  # so that the copy needs nobody to wait for it
         squares = squares.to(self.device, non_blocking=True)
-        return _rows(self._picture().embed(self._pixels.normalised(squares)))
+        return _rows(self._picture().embed(squares))
 
     def _embed_ids(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         return _rows(self._text().embed(texts))
