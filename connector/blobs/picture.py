@@ -31,8 +31,8 @@ class Picture:
     """A decoded picture.
 
     Attributes:
-        image: mode RGB, upright, resized to the frame where there was one, or left as it is where that says so. It carries no metadata any
-            more, so that nothing downstream can turn it a second time.
+        image: mode RGB, upright, resized to the frame where there was one that does not leave that to the model. It
+            carries no metadata any more, so that nothing downstream can turn it a second time.
         digest: of the blob (see `Fetched`).
         width: of the original, upright, in pixels.
         height: likewise.
@@ -103,8 +103,9 @@ def _draft(image: Image.Image, target: Size, orientation: int) -> Box:
 
 def _may_stay(target: Target, size: Size, raster: Size, lies: Box) -> bool:
     """Whether a raster is small enough to be left to the model: one that the original covers exactly, and is wanted whole."""
-    whole = target.box == (0, 0, *size) and lies == (0, 0, *raster)
-    return whole and raster[0] * raster[1] <= target.leave
+    whole: Box = (0, 0, *size)
+    covered: Box = (0, 0, *raster)
+    return target.box == whole and lies == covered and raster[0] * raster[1] <= target.leave
 
 
 def _part(wanted: Box, size: Size, lies: Box) -> Box:

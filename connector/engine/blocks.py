@@ -66,7 +66,7 @@ class BlockWeights:
 class Product(Protocol):
     """A linear layer that is ready to run."""
 
-    def __call__(self, rows: Tensor) -> Tensor:
+    def __call__(self, rows: Tensor, /) -> Tensor:
         """(n, inputs) to (n, outputs), the activation included."""
         ...
 

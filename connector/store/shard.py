@@ -138,7 +138,7 @@ def write(shard: engine.EdgeShard, batch: list[Point]) -> None:
         points = [
             engine.Point(
                 point.id,
-                cast("engine.Vector", {name: memoryview(vector) for name, vector in point.vectors.items()}),
+                cast("engine.Vector", {name: vector.data for name, vector in point.vectors.items()}),
                 dict(point.payload),
             )
             for point in batch

@@ -102,6 +102,30 @@ def test_large_jpegs_are_decoded_small(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sizes[0] == (200, 150)  # an eighth, still more than twice the target's (85, 64)
 
 
+def test_what_is_left_to_the_model_comes_as_it_is() -> None:
+    leaving = PictureFrame(size=64, leave=4)
+    for size, left in (((640, 200), (640, 200)), ((1024, 768), (256, 192)), ((20, 30), (20, 30))):
+        picture = decode(fetched(saved(photo(*size), "JPEG")), POLICY, leaving)
+        assert picture.image.size == left, "a JPEG decoded at a reduced size stays at that"
+        assert (picture.width, picture.height) == size
+    large = saved(photo(600, 450), "PNG")
+    assert decode(fetched(large), POLICY, leaving).image.tobytes() == plainly(large, FRAME).tobytes()
+
+
+def test_nothing_is_left_to_the_model_that_would_shift_or_be_cut() -> None:
+    leaving = PictureFrame(size=64, leave=4)
+    for data in (saved(photo(641, 483), "JPEG"), saved(photo(8, 400), "PNG")):
+        made, resized = (decode(fetched(data), POLICY, frame).image for frame in (leaving, FRAME))
+        assert made.tobytes() == resized.tobytes()
+
+
+def test_a_picture_left_to_the_model_is_a_copy() -> None:
+    mine = photo(100, 80)
+    given = decode(fetched(saved(mine, "JPEG")), POLICY, PictureFrame(size=64, leave=4)).image
+    assert not given.info
+    assert not isinstance(given, JpegImagePlugin.JpegImageFile)
+
+
 def test_without_a_frame_the_picture_keeps_its_size() -> None:
     picture = decode(fetched(saved(photo(1600, 1200), "JPEG")), POLICY)
     assert picture.image.size == (1600, 1200)

@@ -146,6 +146,22 @@ def test_zeros_pass_through_8_bits() -> None:
     assert not made.any()
 
 
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    ("precision", "near"), [("float32", 1e-6), ("bfloat16", 0.01), ("float16", 0.002), ("int8", 0.01)]
+)
+def test_bytes_are_centred_and_halved_exactly(precision: Precision, near: float) -> None:
+    if precision != "float32" and not blocks.packs(precision):
+        pytest.skip(f"this processor has no products in {precision}")
+    random = torch.Generator().manual_seed(2)
+    weight, bias = torch.randn(40, 48, generator=random), torch.randn(40, generator=random)
+    rows = torch.randint(0, 256, (9, 48), generator=random, dtype=torch.uint8)
+    rows[0], rows[1] = 0, 255
+    made = blocks.byte_product((weight, bias), precision=precision, device="cpu")(rows)
+    wanted = functional.linear((rows.double() - 128) / 128, weight.double(), bias.double())
+    assert distance(made, wanted) < near
+
+
 def test_a_missing_operator_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> None:
         raise RuntimeError("could not create a primitive descriptor")

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from transformers import CLIPImageProcessor
 
 from connector.engine import frames, pixels
+from connector.engine.blocks import byte_product
 
 SIZES = [
     (640, 480),
@@ -63,6 +65,23 @@ def test_pixels_are_transformers_own(settings: dict[str, Any], tmp_path: Path) -
             np.testing.assert_array_equal(ours.normalised(ours.cut([given]))[0].numpy(), theirs, str(size))
     assert frames.summary(ours.settings) == frames.summary(processor)
     assert frames.from_processor(processor) == ours.frame
+
+
+@pytest.mark.parametrize("scale", [1 / 255, 0.01])
+def test_normalising_may_be_part_of_a_layers_weights(scale: float, tmp_path: Path) -> None:
+    ours, _ = _both(
+        tmp_path,
+        size=32,
+        crop_size=32,
+        rescale_factor=scale,
+        image_mean=[0.5, 0.1, 0.9],
+        image_std=[0.25, 0.5, 1.0],
+    )
+    squares = ours.cut([_noise(size) for size in SIZES])
+    weight = torch.randn(5, 32 * 32 * 3, generator=torch.Generator().manual_seed(0))
+    wanted = ours.normalised(squares).permute(0, 2, 3, 1).flatten(1).double() @ weight.double().T
+    made = byte_product(ours.of_bytes(weight), precision="float32", device="cpu")(squares.flatten(1))
+    assert (made.double() - wanted).norm() / wanted.norm() < 1e-6
 
 
 def test_a_processor_beside_a_tokenizer_is_found(tmp_path: Path) -> None:
