@@ -53,7 +53,7 @@ browser:
 	|| echo "No Chromium here: the page's tests will be skipped. Install the package chromium to run them."
 
 test: $(VENV)/.installed-dev check browser
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from connector.engine.batches import Batches, Outcome
 from connector.engine.cache import RecentVectors
 from connector.engine.fusion import fuse
-from connector.engine.handlers import DeviceHandler, ImageHandler, TextHandler, load_handler
+from connector.engine.handlers import DeviceHandler, ImageHandler, ResizingHandler, TextHandler, load_handler
 from connector.errors import EmbeddingError, InvalidSpaceParamException
 from connector.space import EmbeddingEngineConfig, ImageData, PictureFrame, TransformationConfig, Vector
 
@@ -87,6 +87,10 @@ class Engine:
     def reads_text(self) -> bool:
         """Whether this model embeds words, too."""
         return self._texts is not None
+
+    def resize(self, picture: Image) -> Image:
+        """Resize an RGB picture as its model would, where it does so itself; several threads may do so at once."""
+        return self._handler.resize(picture) if isinstance(self._handler, ResizingHandler) else picture
 
     def embed_images(self, pictures: Sequence[KeyedPicture]) -> list[Outcome]:
         """Embed pictures, each given with the digest of its bytes.

@@ -27,7 +27,11 @@ class PictureReplicas:
     """
 
     def __init__(self, handlers: Sequence[ImageHandler]) -> None:
+        from connector.engine.handlers import ResizingHandler
+
         self._handlers = handlers
+        first = handlers[0]
+        self._resize = first.resize if isinstance(first, ResizingHandler) else None
         self._threads = ThreadPoolExecutor(len(handlers), thread_name_prefix="connector-card")
 
     @property
@@ -49,6 +53,10 @@ class PictureReplicas:
     def device(self) -> str:
         """The first of the cards."""
         return getattr(self._handlers[0], "device", "cpu")
+
+    def resize(self, picture: Image) -> Image:
+        """Resize an RGB picture where the model does so itself."""
+        return picture if self._resize is None else self._resize(picture)
 
     def embed_images(self, pictures: Sequence[Image]) -> NDArray[np.float32]:
         """Embed RGB pictures: float32 (n, length), in order."""

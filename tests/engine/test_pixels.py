@@ -67,6 +67,16 @@ def test_pixels_are_transformers_own(settings: dict[str, Any], tmp_path: Path) -
     assert frames.from_processor(processor) == ours.frame
 
 
+@pytest.mark.parametrize("crop", [32, 40])
+def test_resizing_beforehand_changes_nothing(crop: int, tmp_path: Path) -> None:
+    ours, _ = _both(tmp_path, size=40, crop_size=crop)
+    for size in SIZES:
+        resized = ours.resized(_noise(size))
+        assert min(resized.size) == 40
+        assert ours.resized(resized) is resized
+        np.testing.assert_array_equal(ours.cut([resized]), ours.cut([_noise(size)]), str(size))
+
+
 @pytest.mark.parametrize("scale", [1 / 255, 0.01])
 def test_normalising_may_be_part_of_a_layers_weights(scale: float, tmp_path: Path) -> None:
     ours, _ = _both(

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from connector.engine.engine import Engine
 from connector.engine.handlers import ImageHandler, TextHandler
 from connector.engine.replicas import PictureAndTextReplicas, replicated
 
@@ -72,6 +73,16 @@ def test_it_is_the_model_that_it_replicates() -> None:
         {"name": "card"},
         "cuda",
     )
+
+
+def test_pictures_are_resized_where_the_model_does_so_itself() -> None:
+    class Resizing(Card):
+        def resize(self, picture: Image.Image) -> Image.Image:
+            return picture.resize((4, 3))
+
+    picture = Image.new("RGB", (8, 6))
+    both = [replicated([kind("cuda"), kind("cuda:1")]) for kind in (Resizing, Card)]
+    assert [Engine(handler).resize(picture).size for handler in both] == [(4, 3), (8, 6)]
 
 
 def test_what_one_card_refuses_is_refused() -> None:

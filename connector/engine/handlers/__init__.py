@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["DeviceHandler", "ImageHandler", "TextHandler", "load_handler", "release_handler"]
+__all__ = [
+    "DeviceHandler",
+    "ImageHandler",
+    "ResizingHandler",
+    "TextHandler",
+    "load_handler",
+    "release_handler",
+]
 
 _LOADERS = {
     ModelHandler.SENTENCE_TRANSFORMERS: "connector.engine.handlers.sentence_transformers",
@@ -74,6 +81,15 @@ class DeviceHandler(ImageHandler, Protocol):
     @property
     def device(self) -> str:
         """Torch's name of the device, such as "cpu" or "cuda:1"."""
+        ...
+
+
+@runtime_checkable
+class ResizingHandler(ImageHandler, Protocol):
+    """A loaded model that resizes pictures quicker than Pillow does; `PictureFrame.leave` says which it is left."""
+
+    def resize(self, picture: Image) -> Image:
+        """Resize an RGB picture as `embed_images` would, which then finds it done. Safe from several threads."""
         ...
 
 
