@@ -189,7 +189,9 @@ def open_clip_model(folder: Path, *, text: dict[str, Any] | None = None, **prepr
     }
     described = {"model_cfg": config, "preprocess_cfg": preprocess}
     (folder / "open_clip_config.json").write_text(json.dumps(described))
-    model = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # the weights are the same whatever ran before
+        model = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
     lively(model)
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
     return folder
