@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,20 @@ class Shop:
             if not (self.folder / f"p{number}.png").exists():
                 self.picture(f"p{number}.png", number)
         return [self.row(number) for number in range(count)]
+
+
+@pytest.fixture(autouse=True)
+def _process_as_before() -> Iterator[None]:
+    """A door sets up its process: the log, and what SIGTERM does. The next test finds it as this one did."""
+    loggers = logging.getLogger(), logging.getLogger("connector")
+    handlers, levels = [[*logger.handlers] for logger in loggers], [logger.level for logger in loggers]
+    terminate = signal.getsignal(signal.SIGTERM)
+    yield
+    for logger, before, level in zip(loggers, handlers, levels, strict=True):
+        logger.handlers[:] = before
+        logger.setLevel(level)
+    logging.captureWarnings(False)
+    signal.signal(signal.SIGTERM, terminate)
 
 
 @pytest.fixture

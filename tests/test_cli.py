@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import io
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -45,14 +44,10 @@ number = 5
 
 
 @pytest.fixture(autouse=True)
-def _undisturbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("CONNECTOR_", "QDRANT_")):
             monkeypatch.delenv(name)
-    before = signal.getsignal(signal.SIGTERM), list(logging.getLogger().handlers)
-    yield
-    signal.signal(signal.SIGTERM, before[0])
-    logging.getLogger().handlers[:] = before[1]
 
 
 @pytest.fixture

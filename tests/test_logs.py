@@ -6,7 +6,6 @@ import logging
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,6 @@ import pytest
 from connector.logs import LONGEST, configure, redacted
 
 log = logging.getLogger("connector")
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Leave the process's logging as it was found."""
-    root = logging.getLogger()
-    handlers, levels = list(root.handlers), (root.level, log.level)
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    log.setLevel(levels[1])
-    logging.captureWarnings(False)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

@@ -30,7 +30,6 @@ def _undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("CONNECTOR_", "QDRANT_")):
             monkeypatch.delenv(name)
-    monkeypatch.setattr("connector.cli.configure", lambda *args, **kwargs: None)
 
 
 @pytest.fixture
