@@ -69,7 +69,7 @@ ONLY_IN = {
 }
 ALLOWED_BESIDE = {
     ("socket", "server"),  # listens
-    ("typer", "options"),  # the options of its commands
+    ("typer", "commands"),  # their options
     ("PIL", "demo"),  # draws its pictures
     ("fsspec", "sources"),  # lists what lies beneath a prefix
     ("PIL", "engine"),  # the model libraries take pictures as PIL has them

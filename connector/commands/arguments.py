@@ -23,7 +23,7 @@ def open_connector(
     model: str | None = None,
     handler: str | None = None,
     *,
-    roots: Sequence[Path] = (),
+    roots: Sequence[Path] | None = None,
     source: str = "",
 ) -> Connector[Any]:
     """The connector that options and environment describe; an option beats a variable."""
@@ -39,7 +39,7 @@ def open_connector(
     if found.remote_key is not None:
         space = space.with_remote_key(found.remote_key.get_secret_value())
     policy = BlobPolicy(
-        roots=(*found.roots, *roots),
+        roots=(*found.roots, *(roots or ())),
         allow_private_addresses=found.allow_private_addresses,
         # Who names a bucket as the source means its pictures to be read.
         object_prefixes=(*found.object_prefixes, *([source] if "://" in source else [])),

@@ -1,4 +1,4 @@
-"""The command line's options, each written once: Typer reads a command's from its signature."""
+"""The options that several commands have, each written once: Typer reads a command's from its signature."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Roots = Annotated[
         "--root", metavar="FOLDER", help="A further folder that rows may name pictures in; may be repeated."
     ),
 ]
-SourceArgument = Annotated[
+Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
