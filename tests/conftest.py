@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,6 +75,14 @@ def _process_as_before() -> Iterator[None]:
         logger.setLevel(level)
     logging.captureWarnings(False)
     signal.signal(signal.SIGTERM, terminate)
+
+
+@pytest.fixture
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that says nothing to the doors."""
+    for name in list(os.environ):
+        if name.startswith(("CONNECTOR_", "QDRANT_")):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture

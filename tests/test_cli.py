@@ -1,73 +1,22 @@
-"""The command line: what it prints where, its files, and its exit codes."""
+"""The command line as a whole: what it prints where, what it imports, how it is interrupted, and its exit codes."""
 
 from __future__ import annotations
 
-import importlib
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connector.cli import main
+from tests.commands.conftest import ingest, run, target
 from tests.conftest import Shop
 
-SHOP_MODULE = """
-from connector import Blob, Field, Id, ImageSpace, Schema, Text, field
-
-
-class Product(Schema):
-    sku: Id
-    photo: Blob
-    title: Text[str | None]
-    brand: Field[str | None]
-    price: Field[float | None]
-    tags: Field[list[str]] = field(default=[])
-
-
-class Article(Schema):
-    slug: Id
-    cover: Blob
-
-
-space = ImageSpace(Product.photo + Product.title)
-both = ImageSpace([Product.photo + Product.title, Article.cover])
-number = 5
-"""
-
-
-@pytest.fixture(autouse=True)
-def _undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith(("CONNECTOR_", "QDRANT_")):
-            monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def target(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A module of the user's own in the working directory, and the feed beside it."""
-    (shop.folder / "myshop.py").write_text(SHOP_MODULE, encoding="utf-8")
-    rows = shop.rows(20)
-    (shop.folder / "feed.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    monkeypatch.chdir(shop.folder)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield "myshop:space"
-    sys.modules.pop("myshop", None)
-
-
-def run(*arguments: str) -> int:
-    return main(arguments)
-
-
-def ingest(*more: str) -> int:
-    return run("ingest", "myshop:space", "feed.jsonl", "--handler", "stand-in", *more)
+__all__ = ["target"]  # a fixture of another folder's
 
 
 def test_ingest_then_search_get_count_remove(target: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,28 +39,6 @@ def test_ingest_then_search_get_count_remove(target: str, capsys: pytest.Capture
     assert capsys.readouterr().out == "18\n"
 
 
-def test_a_dry_run_shows_what_the_schema_would_change(
-    target: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def sync_with(before: str, after: str) -> tuple[int, str]:
-        Path("myshop.py").write_text(SHOP_MODULE.replace(before, after), encoding="utf-8")
-        sys.modules.pop("myshop", None)
-        importlib.invalidate_caches()
-        code = run("sync", target, "feed.jsonl", "--handler", "stand-in", "--dry-run")
-        return code, capsys.readouterr().err
-
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # two versions of one module within a second
-    assert ingest() == 0
-    capsys.readouterr()
-    code, told = sync_with("price: Field[float | None]", "colour: Field[str | None]")
-    assert code == 0
-    assert "Product.colour (Field[str]) is new, with a payload index (keyword)" in told
-    assert "Product.price (Field[float]) is dropped" in told
-    code, told = sync_with("price: Field[float | None]", "price: Field[str | None]")
-    assert code == 3
-    assert "Cannot be applied: Product.price is Field[str], was Field[float]" in told
-
-
 def test_json_everywhere(target: str, capsys: pytest.CaptureFixture[str]) -> None:
     def printed(*arguments: str) -> Any:
         assert run(*arguments, "--json") == 0
@@ -127,134 +54,6 @@ def test_json_everywhere(target: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert printed("get", target, "a3")["price"] == 3.0
     assert printed("count", target) == {"count": 20}
     assert printed("remove", target, "a3") == {"removed": 1}
-
-
-def test_report_and_rejects_files(target: str, shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [shop.row(0), shop.row(1, photo="gone.png"), shop.row(2, price="cheap"), shop.row(3)]
-    Path("bad.jsonl").write_text(
-        "".join(json.dumps(row) + "\n" for row in rows) + "not json\n", encoding="utf-8"
-    )
-    arguments = [
-        "ingest",
-        target,
-        "bad.jsonl",
-        "--handler",
-        "stand-in",
-        "--report",
-        "report.json",
-        "--rejects",
-        "rejects.jsonl",
-    ]
-    assert run(*arguments) == 1
-    report = json.loads(Path("report.json").read_text(encoding="utf-8"))
-    assert {key: value for key, value in report.items() if key != "seconds"} == {
-        "read": 5, "new": 2, "changed": 0, "unchanged": 0, "rejected": 3, "deleted": 0,
-    }  # fmt: skip
-    rejects = [json.loads(line) for line in Path("rejects.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [set(reject) for reject in rejects] == [{"row", "id", "field", "code", "reason"}] * 3
-    assert [(r["row"], r["id"], r["field"], r["code"]) for r in rejects] == [
-        (1, "a1", "photo", "blob_not_found"),
-        (2, "a2", "price", "record_invalid"),
-        (4, None, None, "record_invalid"),
-    ]
-    told = capsys.readouterr()
-    assert "3 rejected" in told.out
-    assert "2 × record_invalid, for example row 2: Product a2:" in told.err
-
-
-def test_standard_input_and_a_folder_are_sources(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path("feed.jsonl").read_bytes())))
-    assert run("ingest", target, "-", "--handler", "stand-in") == 0
-    assert run("ingest", target, ".", "--handler", "stand-in", "--collection", "folder") == 0
-    assert run("search", target, "--image", "p3.png", "--handler", "stand-in", "--collection", "folder") == 0
-
-
-def test_a_gallery_page_holds_its_pictures_and_nothing_from_elsewhere(
-    target: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    ingest()
-    arguments = [
-        "search",
-        target,
-        "<b>mug & co</b>",
-        "--image",
-        "p3.png",
-        "--handler",
-        "stand-in",
-        "--html",
-        "hits.html",
-    ]
-    assert run(*arguments, "--limit", "5") == 0
-    page = Path("hits.html").read_text(encoding="utf-8")
-    assert page.count("<li>") == 5
-    assert page.count("src='data:image/jpeg;base64,") == 6
-    assert "&lt;b&gt;mug &amp; co&lt;/b&gt;" in page
-    assert "<b>" not in page
-    assert "http://" not in page
-    assert "https://" not in page
-    assert "<script" not in page
-    assert "Wrote hits.html" in capsys.readouterr().err
-
-
-def test_a_path_that_is_typed_may_be_read_wherever_it_is(
-    target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    ingest()
-    elsewhere = tmp_path / "query.png"
-    elsewhere.write_bytes(Path("p3.png").read_bytes())
-    capsys.readouterr()
-    assert run("search", target, "--image", str(elsewhere), "--handler", "stand-in", "--limit", "1") == 0
-    assert "  a3  " in capsys.readouterr().out
-
-
-def test_like_weights_and_paging(target: str, capsys: pytest.CaptureFixture[str]) -> None:
-    ingest()
-    capsys.readouterr()
-    assert (
-        run(
-            "search",
-            target,
-            "red",
-            "--like",
-            "a3",
-            "--weights",
-            "1,-0.5",
-            "--offset",
-            "1",
-            "--limit",
-            "3",
-            "--handler",
-            "stand-in",
-        )
-        == 0
-    )
-    out = capsys.readouterr().out
-    assert len(out.splitlines()) == 3
-    assert "  a3  " not in out
-
-
-def test_a_number_typed_as_id_finds_the_number(
-    target: str, shop: Shop, capsys: pytest.CaptureFixture[str]
-) -> None:
-    Path("numbers.jsonl").write_text(
-        json.dumps(shop.row(0, sku=17)) + "\n" + json.dumps(shop.row(1, sku="18")) + "\n", encoding="utf-8"
-    )
-    assert run("ingest", target, "numbers.jsonl", "--handler", "stand-in") == 0
-    assert run("get", target, "17") == 0
-    assert run("get", target, "18") == 0
-    assert "sku: 17\n" in capsys.readouterr().out
-    assert run("remove", target, "17", "18") == 0
-    assert capsys.readouterr().out == "2\n"
-
-
-def test_one_schema_of_several_is_named(target: str, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ("ingest", "myshop:both", "feed.jsonl", "--handler", "stand-in", "--schema", "Product")
-    assert run(*arguments) == 0
-    assert run("count", "myshop:both", "--schema", "Article") == 0
-    assert capsys.readouterr().out.endswith("\n0\n")
-    assert run("count", "myshop:both", "--where", "price < 3") == 2
-    assert run("count", "myshop:both", "--schema", "Nothing") == 2
-    assert "the space holds Product, Article" in capsys.readouterr().err
 
 
 WRONG: list[tuple[list[str], str]] = [
@@ -326,28 +125,6 @@ def test_a_folder_that_another_process_has_open_exits_with_3(
         )
     assert done.returncode == 3
     assert "another process" in done.stderr or "locked" in done.stderr.lower()
-
-
-def test_get_of_a_record_that_is_not_there_exits_with_1(
-    target: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run("get", target, "nobody") == 1
-    assert "There is no record 'nobody'" in capsys.readouterr().err
-
-
-def test_the_environment_gives_what_options_do_not(
-    target: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("QDRANT_URL", "./from-environment")
-    monkeypatch.setenv("CONNECTOR_HANDLER", "stand-in")
-    monkeypatch.setenv("CONNECTOR_COLLECTION", "things")
-    assert run("ingest", target, "feed.jsonl") == 0
-    assert Path("from-environment", "things").is_dir()
-    assert run("count", target, "--qdrant", "./other") == 0
-    assert capsys.readouterr().out.endswith("\n0\n")
-    monkeypatch.setenv("CONNECTOR_MAX_BYTES", "lots")
-    assert run("count", target) == 2
-    assert "max_bytes" in capsys.readouterr().err
 
 
 def test_a_module_that_fails_to_import_shows_its_own_error(

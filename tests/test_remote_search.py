@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,14 +21,9 @@ from tests.server.conftest import READ_KEY, Live, OpenLive, open_live
 
 __all__ = ["open_live"]  # a fixture of another folder's
 
+pytestmark = pytest.mark.usefixtures("no_settings")
+
 TARGET = "tests.conftest:SPACE"
-
-
-@pytest.fixture(autouse=True)
-def _undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith(("CONNECTOR_", "QDRANT_")):
-            monkeypatch.delenv(name)
 
 
 @pytest.fixture

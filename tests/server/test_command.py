@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,10 @@ from tests.server.conftest import READ_KEY, WRITE_KEY
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Connector[Any], ServerConfig]]:
+def served(
+    no_settings: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> list[tuple[Connector[Any], ServerConfig]]:
     """What would have been served, in an empty working directory and a clean environment."""
-    for name in list(os.environ):
-        if name.startswith(("CONNECTOR_", "QDRANT_")):
-            monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     calls: list[tuple[Connector[Any], ServerConfig]] = []
     monkeypatch.setattr(command, "serve", lambda shop, config, announce: calls.append((shop, config)))
