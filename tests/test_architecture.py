@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "testing": {"space", "schema", "engine", "connector"},
     "demo": set[str](),
     "rows": {"schema", "space", "sources"},
-    "sources": {"schema", "space", "rows", "blobs"},
+    "sources": {"schema", "space", "blobs"},
     "logs": set(),
     "probes": {"space", "engine", "blobs", "store"},
     "hit": {"schema"},
@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "settings": set[str](),
     "server": {
         *("connector", "schema", "space", "engine", "blobs", "query", "hit", "report", "rows", "logs"),
-        *("settings", "terminal", "typed_id", "testing"),
+        *("settings", "sources.feeds", "terminal", "typed_id", "testing"),
     },
     "target": {"space"},
 }

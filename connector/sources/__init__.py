@@ -1,4 +1,4 @@
-"""Sources beyond feeds and folders, by what their name says: a database, an object store, a data set, a tar."""
+"""Sources of rows, a file for each kind; `open_source` knows those that are neither feed nor folder by their names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from connector.rows import Rows
+    from connector.sources.source import Rows
     from connector.space import SpaceEntry
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from connector.errors import SourceUnavailable
-from connector.rows import ARROW_ROWS, Row, Rows, batch_rows, broken
 from connector.schema.schema import Definition, definition_of
+from connector.sources.arrow import ARROW_ROWS, batch_rows
+from connector.sources.source import Row, Rows, broken
 
 if TYPE_CHECKING:
     import pyarrow

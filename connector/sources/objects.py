@@ -13,8 +13,9 @@ from typing_extensions import Buffer
 from connector.blobs.objects import EXTRAS, UNPLAIN
 from connector.blobs.sources import Kind, classify, shown
 from connector.errors import ConnectorError, DataError, MissingExtra, RecordError, SourceUnavailable
-from connector.rows import PICTURE_SUFFIXES, Row, Rows, sidecar_object
 from connector.schema.schema import definition_of
+from connector.sources.folder import PICTURE_SUFFIXES, sidecar_object
+from connector.sources.source import Row, Rows
 
 if TYPE_CHECKING:
     from connector.space import SpaceEntry

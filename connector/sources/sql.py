@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from connector.errors import ConnectorError, DataError, MissingExtra, SourceUnavailable
-from connector.rows import Rows, csv_list
 from connector.schema.schema import Definition, definition_of
+from connector.sources.feeds import csv_list
+from connector.sources.source import Rows
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, CursorResult

@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Self
 
 from connector.errors import DataError, RecordError, SourceUnavailable
-from connector.rows import PICTURE_SUFFIXES, Row, Rows, broken, sidecar_object
 from connector.schema.schema import definition_of
+from connector.sources.folder import PICTURE_SUFFIXES, sidecar_object
+from connector.sources.source import Row, Rows, broken
 
 if TYPE_CHECKING:
     from connector.space import SpaceEntry

@@ -20,7 +20,7 @@ from connector.blobs.fetch import BlobFetcher, Kind, classify
 from connector.connector import Connector
 from connector.hit import hit_object
 from connector.report import Rejection
-from connector.rows import Rows, json_lines
+from connector.rows import Rows
 from connector.schema.schema import Schema
 from connector.server.config import ServerConfig
 from connector.server.metrics import Metrics, Stage
@@ -28,6 +28,7 @@ from connector.server.problems import RETRY_AFTER, Problem
 from connector.server.records.asking import Question
 from connector.server.records.feed import Feed
 from connector.server.records.together import Search, Together
+from connector.sources.feeds import json_lines
 from connector.typed_id import existing_id
 
 if TYPE_CHECKING:
