@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from connector.errors import EmbeddingError
-from connector.space import ImageSpace, PictureFrame, Weights
+from connector.space import ImageSpace
+from connector.transformation import PictureFrame, Weights
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,8 @@ from connector.errors import ConditionError, DataError
 from connector.schema.conditions import Condition
 from connector.schema.fields import BlobSource
 from connector.schema.schema import Schema
-from connector.space import ImageSpace, Weights
+from connector.space import ImageSpace
+from connector.transformation import Weights
 
 if TYPE_CHECKING:
     from connector.blobs.picture import Picture

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from connector.errors import SchemaError
-from connector.space import ImageSpace, ModelHandler
+from connector.space import ImageSpace
+from connector.transformation import ModelHandler
 
 
 def load_target(target: str) -> ImageSpace[Any]:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from connector.engine.fusion import unit
 from connector.schema.schema import Schema
-from connector.space import ImageEmbeddingConfig, ImageSpace, ModelHandler, PictureFrame
+from connector.space import ImageSpace
+from connector.transformation import ImageEmbeddingConfig, ModelHandler, PictureFrame
 
 if TYPE_CHECKING:
     from PIL.Image import Image

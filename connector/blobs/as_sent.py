@@ -22,7 +22,7 @@ from connector.blobs.policy import BlobPolicy
 from connector.errors import BlobForbidden, BlobUnreadable
 
 if TYPE_CHECKING:
-    from connector.space import PictureFrame
+    from connector.transformation import PictureFrame
 
 _SPACE = " \t\r\n\f"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]{0,30}):")

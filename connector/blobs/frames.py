@@ -11,7 +11,7 @@ from connector.blobs.headers import Size
 from connector.blobs.upright import Box
 
 if TYPE_CHECKING:
-    from connector.space import PictureFrame
+    from connector.transformation import PictureFrame
 
 LONGEST_STRIP = 16
 """Long side over short side, beyond which the ends of a strip are left out: the centre crop that follows

@@ -19,7 +19,7 @@ from connector.blobs.tones import to_rgb
 from connector.blobs.upright import Box, is_sideways, orientation_of, stored_orientation, turned, turned_box
 
 if TYPE_CHECKING:
-    from connector.space import PictureFrame
+    from connector.transformation import PictureFrame
 
 DRAFT = 2
 """How much larger than the target a JPEG is decoded at least; 2 costs a cosine of 1.3e-5 and saves most of

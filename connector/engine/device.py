@@ -14,7 +14,7 @@ import torch
 
 from connector.engine.precision import DTYPES, Precision
 from connector.errors import InvalidSpaceParamException, ModelUnavailable
-from connector.space import EmbeddingEngineConfig
+from connector.transformation import EmbeddingEngineConfig
 
 _MUCH_FASTER = 1.25
 """How many times as fast as float32 bfloat16 must be on a processor to be worth its rounding."""

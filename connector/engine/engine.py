@@ -16,7 +16,13 @@ from connector.engine.cache import RecentVectors
 from connector.engine.fusion import fuse
 from connector.engine.handlers import DeviceHandler, ImageHandler, ResizingHandler, TextHandler, load_handler
 from connector.errors import EmbeddingError, InvalidSpaceParamException
-from connector.space import EmbeddingEngineConfig, ImageData, PictureFrame, TransformationConfig, Vector
+from connector.transformation import (
+    EmbeddingEngineConfig,
+    ImageData,
+    PictureFrame,
+    TransformationConfig,
+    Vector,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from connector.space import PictureFrame
+from connector.transformation import PictureFrame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from connector.errors import EmbeddingError
-from connector.space import Parts, Weights
+from connector.transformation import Parts, Weights
 
 Rows = NDArray[np.float32]
 

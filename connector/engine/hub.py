@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.errors import ModelUnavailable
-from connector.space import ImageEmbeddingConfig, ModelHandler
+from connector.transformation import ImageEmbeddingConfig, ModelHandler
 
 log = logging.getLogger("connector")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from connector.engine.handlers import load_handler
 from connector.engine.models import cached, locate, open_clip_architecture
-from connector.space import ImageEmbeddingConfig, ModelHandler
+from connector.transformation import ImageEmbeddingConfig, ModelHandler
 
 _KNOWN = {
     "clip-ViT-B-32": 512,

@@ -24,7 +24,7 @@ from typing import Any
 from connector.engine import hub
 from connector.engine.weights import digest, weight_files
 from connector.errors import ModelUnavailable
-from connector.space import ImageEmbeddingConfig, ModelHandler
+from connector.transformation import ImageEmbeddingConfig, ModelHandler
 
 _CONFIGS = {
     ModelHandler.SENTENCE_TRANSFORMERS: ("modules.json", "config.json"),

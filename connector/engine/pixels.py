@@ -11,7 +11,7 @@ import torch
 
 from connector.engine import documents
 from connector.engine.blocks import HALF
-from connector.space import PictureFrame
+from connector.transformation import PictureFrame
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from connector.engine.service_models import SERVICE_MODELS
 from connector.errors import InvalidSpaceParamException, ModelUnavailable
-from connector.space import PictureFrame
+from connector.transformation import PictureFrame
 
 IMAGES, TEXTS = "image-embedding", "text-embedding"
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from connector.engine.handlers import ImageHandler, TextHandler
-    from connector.space import PictureFrame
+    from connector.transformation import PictureFrame
 
 T = TypeVar("T")
 Embed = Callable[[Sequence[T]], "NDArray[np.float32]"]

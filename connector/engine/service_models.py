@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from connector.space import EmbeddingEngineConfig, ImageEmbeddingConfig, ModelHandler, PictureFrame
+from connector.transformation import EmbeddingEngineConfig, ImageEmbeddingConfig, ModelHandler, PictureFrame
 
 _PICTURES = frozenset({"image-embedding"})
 _BOTH = _PICTURES | {"text-embedding", "text-query-embedding", "zero-shot-image-classification"}

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from connector.errors import ModelUnavailable
-from connector.space import ModelHandler
+from connector.transformation import ModelHandler
 
 _TRANSFORMERS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 _TRANSFORMERS_PICKLED = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin")

@@ -16,8 +16,8 @@ from connector.ingestion import LOADING_THREADS
 from connector.pipeline import in_order
 from connector.report import Rejection
 from connector.schema.schema import Schema, definition_of
-from connector.space import PictureFrame
 from connector.store.points import Digests, point_id, schema_name, stored_values
+from connector.transformation import PictureFrame
 from connector.verify.audit import Finding, Kind, Tally
 from connector.verify.inventory import PARTS, Inventory, Mark, digest_values, digest_words
 

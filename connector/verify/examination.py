@@ -14,9 +14,9 @@ from connector.origin import FORMAT, check_declared
 from connector.report import Report
 from connector.rows import Source, open_rows
 from connector.schema.schema import Schema, definition_of
-from connector.space import ModelHandler
 from connector.store.points import payload_indexes, schema_name
 from connector.sync import DELETED_AT_ONCE, SyncOptions, check_deletion
+from connector.transformation import ModelHandler
 from connector.verify.audit import Audit, Finding, Kind, OnFinding, Tally
 from connector.verify.comparison import Comparison, in_batches
 from connector.verify.inventory import Inventory, Mark, faults

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from connector.errors import ConnectorError, ModelUnavailable
-from connector.space import EmbeddingEngineConfig, ImageEmbeddingConfig, ModelHandler, PictureFrame
+from connector.transformation import EmbeddingEngineConfig, ImageEmbeddingConfig, ModelHandler, PictureFrame
 
 if TYPE_CHECKING:
     import numpy as np

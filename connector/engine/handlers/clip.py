@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from connector.engine import clip_folder, device, frames, models
 from connector.engine.streams import spread
-from connector.space import ImageEmbeddingConfig, ModelHandler
+from connector.transformation import ImageEmbeddingConfig, ModelHandler
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -16,7 +16,7 @@ from connector.engine import device, frames, models
 from connector.engine.layers import replace_layers
 from connector.engine.streams import spread
 from connector.errors import ModelUnavailable
-from connector.space import ImageEmbeddingConfig, ModelHandler
+from connector.transformation import ImageEmbeddingConfig, ModelHandler
 
 
 class DinoModel:

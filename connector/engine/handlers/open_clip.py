@@ -19,7 +19,7 @@ from connector.engine import device, frames, models
 from connector.engine.fusion import unit
 from connector.engine.layers import replace_layers
 from connector.engine.streams import spread
-from connector.space import ImageEmbeddingConfig, ModelHandler, PictureFrame
+from connector.transformation import ImageEmbeddingConfig, ModelHandler, PictureFrame
 
 _PRECISION = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "int8": "fp32"}
 

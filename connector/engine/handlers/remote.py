@@ -24,7 +24,7 @@ from connector.engine import remote_answers, remote_wire
 from connector.engine.remote_answers import IMAGES, TEXTS, Address, Description
 from connector.engine.remote_wire import Answer, Wire
 from connector.errors import EmbeddingError, ModelUnavailable, OperationalError
-from connector.space import ImageEmbeddingConfig
+from connector.transformation import ImageEmbeddingConfig
 
 if TYPE_CHECKING:
     from PIL.Image import Image

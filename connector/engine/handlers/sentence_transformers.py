@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from connector.engine import device, frames, models
 from connector.engine.handlers import clip
 from connector.errors import ModelUnavailable
-from connector.space import ImageEmbeddingConfig, ModelHandler, PictureFrame
+from connector.transformation import ImageEmbeddingConfig, ModelHandler, PictureFrame
 
 if TYPE_CHECKING:
     from PIL.Image import Image

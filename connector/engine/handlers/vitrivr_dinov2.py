@@ -25,7 +25,7 @@ from connector.engine import device, models
 from connector.engine.layers import replace_layers
 from connector.engine.streams import spread
 from connector.errors import ModelUnavailable
-from connector.space import ImageEmbeddingConfig, ModelHandler
+from connector.transformation import ImageEmbeddingConfig, ModelHandler
 
 RESIZE, CROP, MEAN = 244, 224, 0.5
 PREPROCESS = (

@@ -11,7 +11,8 @@ from typing import Any
 from connector.engine.service_models import SERVICE_MODELS, ServiceModel
 from connector.errors import DataError
 from connector.server.problems import Problem
-from connector.space import EmbeddingEngineConfig, ImageEmbeddingConfig, ImageSpace, ModelHandler
+from connector.space import ImageSpace
+from connector.transformation import EmbeddingEngineConfig, ImageEmbeddingConfig, ModelHandler
 
 IMAGE, TEXT, QUERY = "image-embedding", "text-embedding", "text-query-embedding"
 ZERO_SHOT = "zero-shot-image-classification"

@@ -11,7 +11,7 @@ from connector.blobs.openers import decoding, opened
 from connector.blobs.picture import Picture, decode
 from connector.blobs.policy import BlobPolicy
 from connector.server.jobs.catalogue import JobModel
-from connector.space import PictureFrame
+from connector.transformation import PictureFrame
 
 
 @dataclasses.dataclass(frozen=True)

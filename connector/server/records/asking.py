@@ -12,7 +12,7 @@ from connector.schema.conditions import Condition, condition_from_json, parse_co
 from connector.schema.schema import Schema
 from connector.server.records.bodies import read_json
 from connector.server.records.models import LONGEST_TEXT, SearchBody
-from connector.space import Weights
+from connector.transformation import Weights
 
 # A condition that a person or a page writes has far fewer parts.
 MOST_PARTS = 5_000
