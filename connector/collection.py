@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from connector.embedding import Embedder, FloatVector
 from connector.errors import CollectionMismatch, DataError, StoreUnavailable
 from connector.origin import check_declared, check_model, collection_spec, renewed_spec
-from connector.probes.probes import Drift, check, due, marked, record
+from connector.probes.marks import due, marked
+from connector.probes.probes import Drift, check, record
 from connector.schema.conditions import Condition
 from connector.schema.schema import Schema
 from connector.space import ImageSpace

@@ -12,31 +12,21 @@ Nothing here imports a model library: the handler is loaded already.
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import datetime as dt
-import functools
-import hashlib
-import platform
 import re
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from connector.errors import CollectionMismatch, EmbeddingError
-from connector.probes.probe_set import PICTURES, SENTENCES, digest, drawn
+from connector.probes.place import beneath
+from connector.probes.probe_set import PICTURES, SENTENCES, drawn
+from connector.probes.recorded import Recorded, Rows
 from connector.store.points import rfc3339
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from connector.engine.batches import Outcome
     from connector.engine.handlers import ImageHandler
-
-    Rows: TypeAlias = "NDArray[np.float32]"
-
-DAY = dt.timedelta(days=1)
 
 FLOOR = 0.999
 """The least cosine that passes for the same model.
@@ -48,8 +38,6 @@ EIGHT_BITS_FLOOR = 0.99
 """The same where bfloat16 or int8 is on either side: they keep 8 bits of a number, and the worst model measured gave 0.997."""
 
 _DIGEST = re.compile(r"[0-9a-f]{40,64}")
-_MARKS = 16  # places that are remembered to have checked; jobs in containers have a new name every time
-_BENEATH = ("numpy", "pillow", "timm", "tokenizers", "torch", "torchvision", "transformers")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,11 +79,7 @@ def record(handler: ImageHandler, at: dt.datetime) -> dict[str, object]:
         OperationalError: the model stopped working.
     """
     images, texts = _embedded(handler)
-    probes: dict[str, object] = {"at": rfc3339(at), "set": digest(), "made": _made(handler)}
-    probes["images"] = _packed(images)
-    if texts is not None:
-        probes["texts"] = _packed(texts)
-    return probes
+    return Recorded(rfc3339(at), _made(handler), images, texts).written()
 
 
 def compare(
@@ -113,7 +97,7 @@ def compare(
         CollectionMismatch: what is stored cannot be read, or is of other probes than this library's.
         OperationalError: the model stopped working.
     """
-    then = _Recorded.read(collection, stored)
+    then = Recorded.read(collection, stored)
     made = _made(handler)
     images, texts = _embedded(handler)
     return Drift(
@@ -148,38 +132,6 @@ def check(
     return drift
 
 
-def due(
-    marks: Mapping[str, str] | None, now: dt.datetime, every: dt.timedelta = DAY, *, here: str | None = None
-) -> bool:
-    """Say whether the probes should be checked on this machine.
-
-    They should where they never were, where the last check is `every` ago, and where it lies in the future: then the
-    clock has jumped back, and nobody knows how old it is.
-
-    Args:
-        marks: what `marked` gave, or None.
-        now: the present moment.
-        every: how long a check is good for.
-        here: what `place` says; a test's seam.
-    """
-    last = _moment((marks or {}).get(here or place()))
-    return last is None or not dt.timedelta(0) <= _aware(now) - last < every
-
-
-def marked(marks: Mapping[str, str] | None, now: dt.datetime, *, here: str | None = None) -> dict[str, str]:
-    """Note that the probes were checked on this machine now: machine → RFC 3339, the latest 16 of them."""
-    mine, at = here or place(), rfc3339(now)
-    others = [(when, key) for key, when in (marks or {}).items() if key != mine and when <= at]
-    return {key: when for when, key in sorted(others)[-(_MARKS - 1) :]} | {mine: at}
-
-
-@functools.cache
-def place() -> str:
-    """A word for this machine and the libraries on it (hex): what another one has checked says nothing about this."""
-    known = [platform.node(), *(f"{name} {number}" for name, number in _beneath().items())]
-    return hashlib.blake2b("\n".join(known).encode(), digest_size=6).hexdigest()
-
-
 # --- the present vectors ------------------------------------------------------------------------------------------
 
 
@@ -208,80 +160,10 @@ def _units(outcomes: list[Outcome], length: int) -> Rows:
 
 
 def _made(handler: ImageHandler) -> dict[str, str]:
-    return handler.identity | _beneath() | {"length": str(handler.length)}
-
-
-@functools.cache
-def _beneath() -> dict[str, str]:
-    """What is installed beneath the handlers, read without importing any of it."""
-    found = {"machine": f"{platform.system()} {platform.machine()}"}
-    for name in _BENEATH:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return handler.identity | beneath() | {"length": str(handler.length)}
 
 
 # --- then and now -------------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Recorded:
-    """What `record` gave, read back."""
-
-    at: str
-    made: Mapping[str, str]
-    images: Rows
-    texts: Rows | None
-
-    @classmethod
-    def read(cls, collection: str, stored: Mapping[str, object]) -> _Recorded:
-        """Read it from a collection's metadata, which others may have written to.
-
-        Raises:
-            CollectionMismatch: it is not what `record` writes, or is of other probes.
-        """
-        if stored.get("set") != digest():
-            raise CollectionMismatch(
-                f"Collection '{collection}' keeps vectors of other probes ({stored.get('set')!r}) than this version of "
-                f"the library has ({digest()!r}). Use the version that made the collection, or a newer one."
-            )
-        try:
-            made = {key: str(value) for key, value in _mapping(stored["made"]).items()}
-            length, texts = int(made["length"]), stored.get("texts")
-            return cls(
-                str(stored["at"]),
-                made,
-                _unpacked(stored["images"], len(PICTURES), length),
-                None if texts is None else _unpacked(texts, len(SENTENCES), length),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise CollectionMismatch(
-                f"The probes that collection '{collection}' keeps cannot be read ({type(error).__name__}: {error}). "
-                "Its metadata was written to by something else: embed the collection again."
-            ) from error
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"not a mapping: {value!r:.80}")
-    return value
-
-
-def _packed(rows: Rows) -> str:
-    # float16 moves a vector of length one by a cosine of 1e-7, and halves what every opening of the collection reads.
-    return base64.b64encode(rows.astype("<f2").tobytes()).decode()
-
-
-def _unpacked(packed: object, count: int, length: int) -> Rows:
-    import numpy as np
-
-    raw = base64.b64decode(str(packed), validate=True)
-    rows = np.frombuffer(raw, "<f2").astype(np.float32).reshape(count, length)
-    if not np.isfinite(rows).all():
-        raise ValueError("not every number is finite")
-    return rows
 
 
 def _cosines(names: Mapping[str, object], then: Rows, now: Rows | None) -> dict[str, float]:
@@ -318,14 +200,3 @@ def _unknown(differs: Mapping[str, tuple[str, str]]) -> str:
 
 def _short(value: str) -> str:
     return f"'{value[:12]}…'" if _DIGEST.fullmatch(value) else repr(value)
-
-
-def _moment(text: str | None) -> dt.datetime | None:
-    try:
-        return None if text is None else _aware(dt.datetime.fromisoformat(text))
-    except ValueError:  # written by something else: as good as never checked
-        return None
-
-
-def _aware(moment: dt.datetime) -> dt.datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)

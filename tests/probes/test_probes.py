@@ -19,7 +19,7 @@ from PIL import Image
 from connector.engine.engine import Engine
 from connector.engine.handlers import ImageHandler, load_handler
 from connector.errors import CollectionMismatch
-from connector.probes import probe_set, probes
+from connector.probes import marks, probe_set, probes
 from connector.space import EmbeddingEngineConfig, ImageEmbeddingConfig, ModelHandler, PictureFrame
 from connector.testing import StandInHandler
 
@@ -105,14 +105,14 @@ def test_what_is_recorded_is_small_and_says_when_and_by_what() -> None:
 def test_a_collections_metadata_keeps_probes(kind: str, tmp_path: Path) -> None:
     from connector.store.store import CollectionSpec, open_store
 
-    metadata = {"probes": probes.record(StandInHandler(), NOW), "checked": probes.marked(None, NOW)}
+    metadata = {"probes": probes.record(StandInHandler(), NOW), "checked": marks.marked(None, NOW)}
     location = ":memory:" if kind == "memory" else str(tmp_path / "store.qdrant")
     store = open_store(location, "shop")
     store.create(CollectionSpec("shop", 64, ("fused",), {}, metadata))
     kept: Any = store.describe()
     store.close()
     assert not probes.check("shop", StandInHandler(), kept["probes"]).moved
-    assert not probes.due(kept["checked"], NOW)
+    assert not marks.due(kept["checked"], NOW)
 
 
 def test_recording_goes_by_one_batch_of_pictures_and_one_of_texts_at_the_models_own_frame() -> None:
@@ -147,11 +147,11 @@ def test_probes_neither_count_as_embedded_nor_come_from_what_an_engine_remembers
 def test_nothing_here_imports_a_model_library_or_a_store() -> None:
     code = (
         "import datetime, sys\n"
-        "from connector.probes import probes\n"
+        "from connector.probes import marks, probes\n"
         "from connector.testing import StandInHandler\n"
         "handler = StandInHandler()\n"
         "probes.check('c', handler, probes.record(handler, datetime.datetime.now(datetime.UTC)))\n"
-        "probes.due(None, datetime.datetime.now())\n"
+        "marks.due(None, datetime.datetime.now())\n"
         "print({'torch', 'transformers', 'qdrant_client', 'qdrant_edge'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -314,7 +314,7 @@ def test_a_name_is_told_but_is_no_explanation() -> None:
 
 def test_a_library_beneath_that_was_replaced_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = stored(StandInHandler())
-    monkeypatch.setattr(probes, "_beneath", lambda: {"torch": "99.1"})
+    monkeypatch.setattr(probes, "beneath", lambda: {"torch": "99.1"})
     with pytest.raises(CollectionMismatch, match=r"torch is '99\.1', was '"):
         probes.check("shop", Changed(pictures=0.5), recorded)
 
@@ -399,50 +399,3 @@ def test_probes_that_cannot_be_read_are_told_so(damage: dict[str, object]) -> No
     recorded = stored(StandInHandler()) | damage
     with pytest.raises(CollectionMismatch, match="The probes that collection 'shop' keeps cannot be read"):
         probes.check("shop", StandInHandler(), recorded)
-
-
-# --- when ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("after", "expected"),
-    [
-        (dt.timedelta(0), False),
-        (dt.timedelta(hours=23, minutes=59), False),
-        (dt.timedelta(days=1), True),
-        (dt.timedelta(days=400), True),
-        (-dt.timedelta(seconds=1), True),
-        (-dt.timedelta(days=400), True),
-    ],
-)
-def test_a_check_is_good_for_a_day_and_not_into_the_past(after: dt.timedelta, expected: bool) -> None:
-    assert probes.due(probes.marked(None, NOW), NOW + after) is expected
-
-
-def test_after_a_clock_has_jumped_back_one_check_is_enough() -> None:
-    ahead = probes.marked(None, NOW + dt.timedelta(days=30))
-    assert probes.due(ahead, NOW)
-    assert not probes.due(probes.marked(ahead, NOW), NOW + dt.timedelta(hours=1))
-
-
-def test_how_often_can_be_said_and_a_time_without_a_zone_is_utc() -> None:
-    marks = probes.marked(None, NOW)
-    assert probes.due(marks, NOW + dt.timedelta(minutes=61), every=dt.timedelta(hours=1))
-    assert not probes.due(marks, NOW.replace(tzinfo=None) + dt.timedelta(hours=1))
-
-
-@pytest.mark.parametrize(
-    "marks", [None, {}, {probes.place(): "yesterday"}, {"another machine": NOW.isoformat()}]
-)
-def test_what_was_never_checked_here_is_due(marks: dict[str, str] | None) -> None:
-    assert probes.due(marks, NOW)
-
-
-def test_marks_of_other_machines_stay_until_there_are_too_many() -> None:
-    marks: dict[str, str] = {}
-    for number in range(40):
-        marks = probes.marked(marks, NOW + dt.timedelta(minutes=number), here=f"m{number}")
-    assert sorted(marks) == sorted(f"m{number}" for number in range(24, 40))
-    assert not probes.due(marks, NOW + dt.timedelta(hours=1), here="m30")
-    marks = probes.marked(marks, NOW + dt.timedelta(minutes=35), here="m0")
-    assert sorted(marks) == sorted(["m0", *(f"m{number}" for number in range(24, 36))])
