@@ -28,9 +28,8 @@ from connector.schema.conditions import Condition
 from connector.schema.fields import BlobSource
 from connector.schema.schema import Schema, definition_of
 from connector.space import ImageSpace, SpaceEntry, Weights
-from connector.store.aliases import open_aliases
+from connector.store.opening import open_aliases, open_store
 from connector.store.points import BASE, digests
-from connector.store.store import open_store
 from connector.sync import (
     DELETED_AT_ONCE,
     TOMBSTONES_KEPT,

@@ -47,7 +47,7 @@ def migrate(
     """Move a collection to another model (or other weights) while searches go on, then switch in one step."""
     from connector.migration import switching
     from connector.migration.migration import migrate_or_fuse
-    from connector.store.aliases import open_aliases
+    from connector.store.opening import open_aliases
 
     arguments.configure_log(log, quiet=quiet)
     connect = functools.partial(

@@ -26,7 +26,8 @@ from connector.origin import check_declared, check_model
 from connector.report import Rejection, Report
 from connector.space import ImageSpace
 from connector.store.lock import holder
-from connector.store.store import Where, kind_of
+from connector.store.opening import kind_of
+from connector.store.store import Where
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,10 @@ from qdrant_client import QdrantClient, models
 
 from connector.errors import DataError
 from connector.store.aliases import no_collection, refuse_while_pointed_to
+from connector.store.client_opening import open_server, store_in_memory
 from connector.store.connection import Connection, connect, without_credentials
 from connector.store.lock import Clock, Turn
 from connector.store.names import check_name
-from connector.store.opening import open_server, store_in_memory
 from connector.store.retry import Retries
 from connector.store.store import Store
 from connector.store.wire import MemoryCalls, ServerCalls

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from connector.errors import DataError, PointError
-from connector.store.names import check_name
+from connector.errors import PointError
 from connector.store.values import Extent, Facet
 
 if TYPE_CHECKING:
     from connector.schema.nodes import Condition
-    from connector.store.lock import Clock
-    from connector.store.retry import Retries
 
 IndexKind: TypeAlias = Literal["keyword", "integer", "float", "bool", "datetime", "uuid", "text"]
 Quantization: TypeAlias = Literal["scalar", "binary"]
@@ -235,67 +230,3 @@ class Store(Protocol):
     def close(self) -> None:
         """Release what is held. Closing twice is fine; any other use afterwards raises `StoreUnavailable`."""
         ...
-
-
-def open_store(
-    location: str | Path,
-    collection: str,
-    *,
-    api_key: str | None = None,
-    prefer_grpc: bool = False,
-    grpc_port: int = 6334,
-    timeout: float = 30.0,
-    retries: Retries | None = None,
-    clock: Clock | None = None,
-) -> Store:
-    """Open a collection; nothing is created and no server is called yet.
-
-    `location` is a folder (`"./shop.qdrant"`), `":memory:"`, or a server (`"https://qdrant.example:6333"`).
-    `prefer_grpc` sends points over gRPC (port `grpc_port`), everything else over REST.
-    `timeout` is how many seconds one request to a server may take, `retries` how often it is tried.
-    `clock` is what locks go by. Where `collection` is an alias, what it points to is opened.
-
-    Raises:
-        DataError: the collection's name or the location cannot work.
-    """
-    check_name(collection)
-    kind = kind_of(location)
-    if kind == "server":
-        from connector.store.opening import open_server
-
-        return open_server(
-            str(location),
-            collection,
-            api_key=api_key,
-            grpc_port=grpc_port if prefer_grpc else None,
-            timeout=timeout,
-            retries=retries,
-            clock=clock,
-        )
-    if kind == "memory":
-        from connector.store.opening import open_memory
-
-        return open_memory(collection, clock=clock)
-    from connector.store.edge import EdgeStore
-
-    return EdgeStore(Path(location), collection, clock)
-
-
-def kind_of(location: str | Path) -> Literal["folder", "memory", "server"]:
-    """Return where a location leads.
-
-    Raises:
-        DataError: it leads nowhere.
-    """
-    text = str(location)
-    scheme = urllib.parse.urlsplit(text).scheme.lower() if "://" in text else ""
-    if scheme in ("http", "https"):
-        return "server"
-    if text == ":memory:":
-        return "memory"
-    if scheme or not text:
-        raise DataError(
-            f"Qdrant cannot be opened at {text!r}. Use a folder ('./shop.qdrant'), ':memory:', "
-            "or a server ('https://qdrant.example:6333')."
-        )
-    return "folder"

@@ -24,9 +24,10 @@ from qdrant_client import QdrantClient, models
 from connector.schema.fields import Field, Id
 from connector.schema.schema import Schema
 from connector.store.edge import EdgeStore
+from connector.store.opening import open_store
 from connector.store.points import payload_indexes, to_point
 from connector.store.shard import make_shard
-from connector.store.store import CollectionSpec, Point, Store, Where, open_store
+from connector.store.store import CollectionSpec, Point, Store, Where
 from tests.benchmarks.answering import answering
 from tests.benchmarks.measure import Effort, Row, Rows, Side, compared, in_turn, row
 from tests.store.samples import AT

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from connector import Connector, EmbeddingEngineConfig, ImageSpace, ModelHandler
-from connector.store.store import FloatVector, Store, open_store
+from connector.store.opening import open_store
+from connector.store.store import FloatVector, Store
 from schemas.product import Product
 
 TARGET = "tests.faults.corpus:STEPWISE"

@@ -14,10 +14,9 @@ import pytest
 import connector.connector
 from connector import Connector
 from connector.report import Report
-from connector.store.aliases import open_aliases
 from connector.store.lock import Clock as LockClock
+from connector.store.opening import open_aliases, open_store
 from connector.store.retry import Retries
-from connector.store.store import open_store
 from tests.faults.corpus import COLLECTION, SPACE, Held, Shop, listed
 from tests.faults.proxy import Choice, Clock, Event, Proxy, Seen, faulty_proxy
 from tests.store.qdrant_server import running_server

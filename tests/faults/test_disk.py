@@ -17,7 +17,8 @@ import pytest
 from connector import Connector
 from connector.errors import PointError, StoreUnavailable
 from connector.store.folder import RESERVE
-from connector.store.store import Point, open_store
+from connector.store.opening import open_store
+from connector.store.store import Point
 from tests.faults.corpus import SPACE, Held, Shop, held_in
 from tests.faults.crash import COMMANDS, INGEST, ROOT
 from tests.store.samples import points, spec, vector
@@ -167,7 +168,7 @@ def test_nothing_is_made_in_a_folder_that_is_read_only(tmp_path: Path, shop: Sho
 WRITER = """
     import sys
     from pathlib import Path
-    from connector.store.store import open_store
+    from connector.store.opening import open_store
     from tests.store.samples import points, spec
 
     store = open_store(Path(sys.argv[1]), "things")

@@ -10,7 +10,7 @@ import pytest
 
 from connector import Connector, ingestion
 from connector.errors import StoreUnavailable
-from connector.store.store import open_store
+from connector.store.opening import open_store
 from tests.faults.catalogue import FAULTS, UNTIL_DEADLINE, Fault
 from tests.faults.corpus import COLLECTION, SPACE, Shop, listed
 from tests.faults.mix import RUNS, Life, Run, gives_back_the_lock, live, stood_in

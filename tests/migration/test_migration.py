@@ -36,8 +36,9 @@ from connector.engine.fusion import unit
 from connector.migration.migration import Migration, migrate, migrate_or_fuse
 from connector.migration.switching import beside, create_behind_alias, finish, rollback
 from connector.space import ImageEmbeddingConfig
-from connector.store.aliases import Aliases, open_aliases
-from connector.store.store import CollectionSpec, Store, kind_of
+from connector.store.aliases import Aliases
+from connector.store.opening import kind_of, open_aliases
+from connector.store.store import CollectionSpec, Store
 from tests.conftest import SPACE, Product, Shop
 from tests.store.qdrant_server import running_server
 

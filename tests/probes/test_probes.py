@@ -103,7 +103,8 @@ def test_what_is_recorded_is_small_and_says_when_and_by_what() -> None:
 
 @pytest.mark.parametrize("kind", ["memory", "folder"])
 def test_a_collections_metadata_keeps_probes(kind: str, tmp_path: Path) -> None:
-    from connector.store.store import CollectionSpec, open_store
+    from connector.store.opening import open_store
+    from connector.store.store import CollectionSpec
 
     metadata = {"probes": probes.record(StandInHandler(), NOW), "checked": marks.marked(None, NOW)}
     location = ":memory:" if kind == "memory" else str(tmp_path / "store.qdrant")

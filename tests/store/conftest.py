@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from connector.store.aliases import Aliases, open_aliases
+from connector.store.aliases import Aliases
 from connector.store.lock import Clock
+from connector.store.opening import open_aliases, open_store
 from connector.store.retry import Retries
-from connector.store.store import Store, open_store
+from connector.store.store import Store
 from tests.store.qdrant_server import running_server
 
 PLACES = [

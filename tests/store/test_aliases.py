@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from connector.errors import DataError, StoreLocked, StoreUnavailable
-from connector.store.aliases import open_aliases
+from connector.store.opening import open_aliases, open_store
 from connector.store.retry import Retries
-from connector.store.store import Store, open_store
+from connector.store.store import Store
 from tests.store.conftest import Place
 from tests.store.qdrant_server import Seen, reset, running_server, status
 from tests.store.samples import points, spec, vector

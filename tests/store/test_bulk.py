@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from connector.store.bulk import THRESHOLD
+from connector.store.opening import open_store
 from connector.store.retry import Retries
-from connector.store.store import Store, open_store
+from connector.store.store import Store
 from tests.store.qdrant_server import QdrantServer, running_server, status
 from tests.store.samples import points, spec
 

@@ -12,8 +12,9 @@ import pytest
 from connector.errors import CollectionMismatch, PointError, StoreUnavailable
 from connector.store.connection import without_credentials
 from connector.store.lease import INDEXES
+from connector.store.opening import open_store
 from connector.store.retry import Retries
-from connector.store.store import Point, Store, Where, open_store
+from connector.store.store import Point, Store, Where
 from tests.store.qdrant_server import Fault, QdrantServer, body, hang, reset, running_server, status
 from tests.store.samples import points, spec, vector
 

@@ -14,8 +14,9 @@ import pytest
 
 from connector.errors import CollectionMismatch, DataError, PointError, StoreUnavailable
 from connector.schema.nodes import Condition
+from connector.store.opening import open_store
 from connector.store.points import point_id, to_point, to_record
-from connector.store.store import Point, Store, Where, open_store
+from connector.store.store import Point, Store, Where
 from tests.store.samples import (
     AT,
     LENGTH,

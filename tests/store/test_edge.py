@@ -16,7 +16,8 @@ import pytest
 
 from connector.errors import StoreLocked, StoreUnavailable
 from connector.store.folder import FILE, FORMAT
-from connector.store.store import Store, Where, open_store
+from connector.store.opening import open_store
+from connector.store.store import Store, Where
 from tests.store.samples import Thing, points, spec, vector
 
 
@@ -95,7 +96,7 @@ def test_a_second_opener_is_told_that_it_is_locked(tmp_path: Path) -> None:
 
 COUNT = """
 import sys
-from connector.store.store import open_store
+from connector.store.opening import open_store
 try:
     print(open_store(sys.argv[1], "things").count())
 except Exception as error:
@@ -114,7 +115,7 @@ def test_another_process_is_told_that_it_is_locked(tmp_path: Path) -> None:
 
 WRITE = """
 import sys
-from connector.store.store import open_store
+from connector.store.opening import open_store
 from tests.store.samples import points, spec
 store = open_store(sys.argv[1], "things")
 store.create(spec())

@@ -20,7 +20,8 @@ from connector.store import edge, graph, place
 from connector.store.edge import EdgeStore
 from connector.store.folder import FILE
 from connector.store.graph import outside
-from connector.store.store import CollectionSpec, Point, Quantization, open_store
+from connector.store.opening import open_store
+from connector.store.store import CollectionSpec, Point, Quantization
 from tests.store.samples import points, spec, vector
 
 LENGTH = 64
@@ -175,7 +176,7 @@ def test_a_full_disk_is_found_out_before_anything_is_copied(
 KILLED = """
 import os, sys
 from connector.store import graph, place
-from connector.store.store import open_store
+from connector.store.opening import open_store
 
 place.SHORT = 0
 graph._waited_for = lambda child, started: (child.kill(), os._exit(9))

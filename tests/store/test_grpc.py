@@ -13,8 +13,9 @@ from qdrant_client.conversions.conversion import GrpcToRest
 from qdrant_client.grpc.points_service_pb2_grpc import PointsServicer, add_PointsServicer_to_server
 
 from connector.errors import PointError, StoreUnavailable, Superseded
+from connector.store.opening import open_store
 from connector.store.retry import Retries
-from connector.store.store import Store, open_store
+from connector.store.store import Store
 from tests.store.qdrant_server import QdrantServer, running_server
 from tests.store.samples import points, spec
 

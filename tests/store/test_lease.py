@@ -10,8 +10,9 @@ import pytest
 from connector.errors import StoreLocked, StoreUnavailable
 from connector.store.client import ClientStore
 from connector.store.lease import LEASE_ID, SECONDS, Lease, LeaseLock
+from connector.store.opening import open_store
 from connector.store.retry import Retries
-from connector.store.store import Store, open_store
+from connector.store.store import Store
 from tests.store.qdrant_server import QdrantServer, body, reset, running_server, status
 from tests.store.samples import points, spec
 from tests.store.test_lock import Hands, refusal

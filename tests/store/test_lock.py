@@ -17,7 +17,8 @@ import pytest
 from connector.errors import StoreLocked, StoreUnavailable
 from connector.store.folder import WRITER
 from connector.store.lock import Clock, moment
-from connector.store.store import Store, Where, open_store
+from connector.store.opening import open_store
+from connector.store.store import Store, Where
 from tests.store.conftest import Place
 from tests.store.samples import points, spec, vector
 
@@ -158,7 +159,7 @@ def test_who_only_reads_is_told_who_writes(tmp_path: Path) -> None:
 
 HOLD = """
 import sys
-from connector.store.store import open_store
+from connector.store.opening import open_store
 store = open_store(sys.argv[1], "things")
 with store.lock("the dead one"):
     store.renew({"seen": 1})

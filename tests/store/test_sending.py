@@ -12,11 +12,12 @@ import pytest
 from qdrant_client import models
 
 from connector.store.checks import check_point, quiet
+from connector.store.opening import open_store
 from connector.store.retry import Retries
 from connector.store.sending import _varint, _vector, rest_body
 from connector.store.shape import Shape
 from connector.store.spelling import only_not_newer
-from connector.store.store import Quantization, open_store
+from connector.store.store import Quantization
 from tests.store.qdrant_server import running_server
 from tests.store.samples import points, spec
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from connector.errors import PointError, StoreUnavailable, Superseded
+from connector.store.opening import open_store
 from connector.store.points import point_id
 from connector.store.retry import Retries
-from connector.store.store import Point, Store, Where, open_store
+from connector.store.store import Point, Store, Where
 from tests.store.qdrant_server import body, reset, running_server, status
 from tests.store.samples import VECTORS, points, spec, thing, thing_point, vector
 

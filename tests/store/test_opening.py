@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from connector.errors import DataError
-from connector.store.store import open_store
+from connector.store.opening import open_store
 
 
 def test_a_location_leads_to_its_store(tmp_path: Path) -> None:
