@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pydantic_core
 from starlette.exceptions import HTTPException
@@ -12,9 +13,6 @@ from starlette.requests import ClientDisconnect, Request
 
 from connector.server.problems import Problem
 from connector.server.records.models import SearchBody
-
-if TYPE_CHECKING:
-    from connector.server.records.desk import RecordDesk
 
 FORM_FIELDS = len(SearchBody.model_fields) + 128  # `unlike` may come a hundred times
 LARGE = 64 * 1024  # bytes of JSON that are read in another thread
@@ -33,8 +31,10 @@ def client_gone() -> Problem:
     return Problem(400, "client_gone", "The client went away before its request was whole.")
 
 
-async def read_object(request: Request, desk: RecordDesk) -> dict[str, Any]:
-    """A request's body, a JSON object.
+async def read_object(
+    request: Request, in_thread: Callable[[Callable[[], Any]], Awaitable[Any]]
+) -> dict[str, Any]:
+    """A request's body, a JSON object; a large one is read `in_thread`.
 
     Raises:
         Problem: 400 where it is no sound JSON, 422 where it is another kind of value.
@@ -43,7 +43,7 @@ async def read_object(request: Request, desk: RecordDesk) -> dict[str, Any]:
         data = await request.body()
     except ClientDisconnect as error:
         raise client_gone() from error
-    value = read_json(data) if len(data) <= LARGE else await desk.read(lambda: read_json(data))
+    value = read_json(data) if len(data) <= LARGE else await in_thread(lambda: read_json(data))
     if not isinstance(value, dict):
         raise Problem(422, "request_invalid", f"The body is a JSON {type(value).__name__}, not an object.")
     return value

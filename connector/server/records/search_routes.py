@@ -65,7 +65,7 @@ class SearchRoutes:
         picture: bytes | None = None
         match media_type(request):
             case "application/json":
-                fields = await read_object(request, self._desk)
+                fields = await read_object(request, self._desk.read)
             case "multipart/form-data":
                 fields, picture = await read_form(request)
             case _:
