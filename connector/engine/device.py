@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import torch
 
 from connector.engine.precision import DTYPES, Precision
+from connector.engine.streams import alone
 from connector.errors import InvalidSpaceParamException, ModelUnavailable
 from connector.transformation import EmbeddingEngineConfig
 
@@ -75,7 +76,6 @@ def _check_int8(name: str) -> None:
 def _fastest() -> Precision:
     """float32, or bfloat16 where this processor multiplies much faster in it."""
     from connector.engine.blocks import packs
-    from connector.engine.streams import alone
 
     if not packs("bfloat16"):
         return "float32"

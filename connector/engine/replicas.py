@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from connector.engine.handlers.handler import ImageHandler, ResizingHandler, TextHandler
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from connector.engine.handlers import ImageHandler, TextHandler
     from connector.transformation import PictureFrame
 
 T = TypeVar("T")
@@ -27,8 +28,6 @@ class PictureReplicas:
     """
 
     def __init__(self, handlers: Sequence[ImageHandler]) -> None:
-        from connector.engine.handlers import ResizingHandler
-
         self._handlers = handlers
         first = handlers[0]
         self._resize = first.resize if isinstance(first, ResizingHandler) else None
@@ -85,8 +84,6 @@ class PictureAndTextReplicas(PictureReplicas):
 
 def replicated(handlers: Sequence[ImageHandler]) -> ImageHandler:
     """One handler for all cards; a single one stays as it is."""
-    from connector.engine.handlers import TextHandler
-
     if len(handlers) == 1:
         return handlers[0]
     readers = [handler for handler in handlers if isinstance(handler, TextHandler)]

@@ -20,8 +20,6 @@ import torch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from connector.engine.device import Device
-
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -35,14 +33,14 @@ text a quarter longer, and beside a busy process either takes a quarter of the t
 
 
 def spread(
-    embed: Callable[[Sequence[T]], NDArray[np.float32]], items: Sequence[T], where: Device, part: int = PART
+    embed: Callable[[Sequence[T]], NDArray[np.float32]], items: Sequence[T], device: str, part: int = PART
 ) -> NDArray[np.float32]:
     """Embed items: float32 (n, length), in order. On a GPU, or where there is too little to share, all at once.
 
     `embed` must bear being called from several threads.
     """
     cores = torch.get_num_threads()
-    if where.name != "cpu" or cores < 2 or (len(items) <= 1 and cores > FEW_CORES):
+    if device != "cpu" or cores < 2 or (len(items) <= 1 and cores > FEW_CORES):
         return embed(items)
     if len(items) <= 1:
         return alone(embed, items)

@@ -12,10 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from connector.engine import streams
-from connector.engine.device import Device
 from connector.engine.streams import spread
 
-CPU = Device("cpu", "float32")
+CPU = "cpu"
 
 
 @pytest.fixture
@@ -86,7 +85,7 @@ def test_what_a_part_raises_reaches_the_caller() -> None:
 
 @pytest.mark.usefixtures("two_cores")
 def test_a_card_gets_everything_at_once() -> None:
-    assert ran(32, Device("cuda", "float16")) == [(32, threading.main_thread().name)]
+    assert ran(32, "cuda") == [(32, threading.main_thread().name)]
 
 
 @pytest.mark.usefixtures("two_cores")
@@ -98,7 +97,7 @@ def test_one_item_is_run_by_one_core_where_there_are_few(monkeypatch: pytest.Mon
     assert ran(1, CPU) == [(1, threading.main_thread().name)]
 
 
-def ran(count: int, where: Device) -> list[tuple[int, str]]:
+def ran(count: int, device: str) -> list[tuple[int, str]]:
     """How many items were run at once, and by which thread."""
     seen: list[tuple[int, str]] = []
 
@@ -106,7 +105,7 @@ def ran(count: int, where: Device) -> list[tuple[int, str]]:
         seen.append((len(numbers), threading.current_thread().name))
         return squares(numbers)
 
-    spread(note, range(count), where)
+    spread(note, range(count), device)
     return seen
 
 

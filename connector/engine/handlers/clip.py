@@ -44,14 +44,14 @@ class ClipModel:
 
     def embed_images(self, pictures: Sequence[Image]) -> NDArray[np.float32]:
         """Embed RGB pictures: float32 (n, length)."""
-        return spread(self._embed_images, pictures, self._where)
+        return spread(self._embed_images, pictures, self._where.name)
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts: float32 (n, length). Longer texts than the model reads are cut."""
         ids = self._words.ids(texts)
         order = sorted(range(len(ids)), key=lambda at: len(ids[at]))
         rows = np.empty((len(ids), self.length), np.float32)
-        rows[order] = spread(self._embed_ids, [ids[at] for at in order], self._where, TEXTS)
+        rows[order] = spread(self._embed_ids, [ids[at] for at in order], self._where.name, TEXTS)
         return rows
 
     def _embed_images(self, pictures: Sequence[Image]) -> NDArray[np.float32]:

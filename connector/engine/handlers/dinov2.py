@@ -31,7 +31,7 @@ class DinoModel:
 
     def embed_images(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Embed RGB pictures: float32 (n, length), not brought to length one."""
-        return spread(self._embed, pictures, self._where)
+        return spread(self._embed, pictures, self._where.name)
 
     @torch.inference_mode()
     def _embed(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:

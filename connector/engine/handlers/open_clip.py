@@ -48,13 +48,13 @@ class OpenClipModel:
 
     def embed_images(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Embed RGB pictures: float32 (n, length)."""
-        return spread(self._embed_images, pictures, self._where)
+        return spread(self._embed_images, pictures, self._where.name)
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts: float32 (n, length). Longer texts than the model reads are cut."""
         # Here and not in the streams: tokenizers are changed while they work.
         ids = self._tokenizer(list(texts)).to(self._where.name)
-        return spread(self._embed_ids, ids.unbind(), self._where, TEXTS)
+        return spread(self._embed_ids, ids.unbind(), self._where.name, TEXTS)
 
     @torch.inference_mode()
     def _embed_images(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:

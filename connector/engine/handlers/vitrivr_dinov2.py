@@ -51,7 +51,7 @@ class VitrivrDinoModel:
 
     def embed_images(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Embed RGB pictures: float32 (n, length)."""
-        return spread(self._embed, pictures, self._where)
+        return spread(self._embed, pictures, self._where.name)
 
     @torch.inference_mode()
     def _embed(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
