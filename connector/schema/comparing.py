@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import ValidationError
 
 from connector.errors import ConditionError
 from connector.schema.kinds import INT64
 from connector.schema.nodes import Compare, Condition, Contains, In, Matches, words_of
+from connector.schema.schema_field import SchemaField, compares_none, incomparable
 from connector.schema.showing import show
-
-if TYPE_CHECKING:
-    from connector.schema.schema_field import SchemaField
 
 Order: TypeAlias = Literal["<", "<=", ">", ">="]
 
@@ -94,10 +92,8 @@ def operand(field: SchemaField, value: object) -> object:
     Raises:
         ConditionError: it is None, another field, a condition, or not of the field's kind.
     """
-    from connector.schema.schema_field import SchemaField
-
     if value is None:
-        raise _compares_none(field)
+        raise compares_none(field)
     if isinstance(value, (SchemaField, Condition)):
         raise ConditionError(
             f"{field!r} is compared with {value!r}. Compare a field with a value, such as {field.kind.like}."
@@ -106,20 +102,6 @@ def operand(field: SchemaField, value: object) -> object:
         return field.kind.operand(value)
     except ValidationError as error:
         raise ConditionError(_unfit(field, value)) from error
-
-
-def _compares_none(field: SchemaField) -> ConditionError:
-    """The error for `field == None`."""
-    return ConditionError(
-        f"{field!r} is compared with None. Use {field!r}.is_none(), or ~{field!r}.is_none()."
-    )
-
-
-def incomparable(field: SchemaField, op: str, other: object) -> NoReturn:
-    """Raise the error for a comparison that the field does not have."""
-    if other is None:
-        raise _compares_none(field)
-    raise ConditionError(f"{field!r} is {field.role} and cannot be compared with {op}. {field.cure}")
 
 
 def _unfit(field: SchemaField, value: object) -> str:

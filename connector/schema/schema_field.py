@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
-from connector.schema import comparing, nodes
+from connector.errors import ConditionError
+from connector.schema import nodes
 from connector.schema.declaration import Declaration
 from connector.schema.kinds import Annotation
 
@@ -67,25 +68,33 @@ class SchemaField:
         # To type checkers these operators do not exist; at run time they must not quietly answer False.
 
         def __eq__(self, other):
-            return (
-                self is other if isinstance(other, SchemaField) else comparing.incomparable(self, "==", other)
-            )
+            return self is other if isinstance(other, SchemaField) else incomparable(self, "==", other)
 
         def __ne__(self, other):
-            return (
-                self is not other
-                if isinstance(other, SchemaField)
-                else comparing.incomparable(self, "!=", other)
-            )
+            return self is not other if isinstance(other, SchemaField) else incomparable(self, "!=", other)
 
         def __lt__(self, other):
-            comparing.incomparable(self, "<", other)
+            incomparable(self, "<", other)
 
         def __le__(self, other):
-            comparing.incomparable(self, "<=", other)
+            incomparable(self, "<=", other)
 
         def __gt__(self, other):
-            comparing.incomparable(self, ">", other)
+            incomparable(self, ">", other)
 
         def __ge__(self, other):
-            comparing.incomparable(self, ">=", other)
+            incomparable(self, ">=", other)
+
+
+def compares_none(field: SchemaField) -> ConditionError:
+    """The error for `field == None`."""
+    return ConditionError(
+        f"{field!r} is compared with None. Use {field!r}.is_none(), or ~{field!r}.is_none()."
+    )
+
+
+def incomparable(field: SchemaField, op: str, other: object) -> NoReturn:
+    """Raise the error for a comparison that the field does not have."""
+    if other is None:
+        raise compares_none(field)
+    raise ConditionError(f"{field!r} is {field.role} and cannot be compared with {op}. {field.cure}")
