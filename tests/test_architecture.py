@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -127,6 +128,21 @@ def test_a_library_is_known_in_one_room_only(path: Path) -> None:
         )
         home = ONLY_IN.get(library, room)
         assert home == room or (library, room) in ALLOWED_BESIDE, f"{path} of room '{room}' imports {name}"
+
+
+def test_no_module_comes_back_to_itself_through_its_imports() -> None:
+    """Imports inside functions count; annotations that only type checkers read do not."""
+    known = {".".join(path.relative_to(ROOT.parent).with_suffix("").parts): path for path in MODULES}
+    known = {name.removesuffix(".__init__"): path for name, path in known.items()}
+
+    def module_of(name: str) -> str:
+        return name if name in known else module_of(name.rpartition(".")[0])
+
+    beneath = {
+        module: {module_of(name) for name in imported(path) if name.split(".")[0] == "connector"} - {module}
+        for module, path in known.items()
+    }
+    graphlib.TopologicalSorter(beneath).prepare()  # its CycleError names the modules
 
 
 def test_in_the_engine_one_file_speaks_http() -> None:
