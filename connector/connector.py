@@ -15,29 +15,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
 from connector.collection import Collection
-from connector.draft import cost, rejection_of
 from connector.embedding import FUSED, Embedder, FloatVector
-from connector.errors import DataError, RecordError
+from connector.errors import DataError
 from connector.hit import Hit, PartScores
-from connector.ingestion import BATCHES_AHEAD, PICTURE_BYTES_AHEAD, Course, Ingestion
-from connector.pipeline import ahead
+from connector.ingestion import ingest
 from connector.query import Query, asked_schema, is_decoded
 from connector.report import Rejection, Report
-from connector.rows import Row, Rows, Source, open_rows
+from connector.rows import Rows, Source, open_rows
 from connector.schema.conditions import Condition
 from connector.schema.fields import BlobSource
 from connector.schema.schema import Schema, definition_of
 from connector.space import ImageSpace, SpaceEntry, Weights
+from connector.stages.parse import Parser
+from connector.stages.run import Run
 from connector.store.opening import open_aliases, open_store
 from connector.store.points import BASE, digests
-from connector.sync import (
-    DELETED_AT_ONCE,
-    TOMBSTONES_KEPT,
-    SyncOptions,
-    batched,
-    check_deletion,
-    missing,
-)
+from connector.sync import SyncOptions
 
 if TYPE_CHECKING:
     from connector.blobs.fetch import BlobFetcher
@@ -190,74 +183,20 @@ class Connector(Generic[S]):
         unique: bool,
         policy: BlobPolicy | None = None,
     ) -> Report:
-        started, seen = time.perf_counter(), self._embedder.counts
-        entry = self._entry(schema)
+        started = time.perf_counter()
+        parser = Parser(self.space, self._entry(schema), unique=unique)
         with (
             rows as source,
             self._fetcher(source.base, policy) as fetcher,
             self._collection.opened_for_writing(self._embedder, options, locked=unique) as store,
         ):
+            base = str(source.base.absolute())
             version = functools.cache(lambda: self._collection.next_version(self._clock()))
-            course = Course(
-                source.base,
-                self._clock,
-                version,
-                options.verify_bytes,
-                options.dry_run,
-                unique,
-                options.afresh,
-            )
-            run = Ingestion(store, self._embedder, fetcher, course)
-            drafts = run.parse(options.rows(source), lambda row: self._entry_of(row, entry))
-            compared = run.compare(drafts)
-            loaded = run.load(compared)
-            embedded = run.embed(ahead(loaded, PICTURE_BYTES_AHEAD, lambda unit: sum(map(cost, unit))))
-            batches = ahead(embedded, BATCHES_AHEAD)
-            try:
-                for batch in batches:
-                    for item in run.settle(batch):
-                        rejection = rejection_of(item)
-                        if rejection is not None and on_rejection is not None:
-                            on_rejection(rejection)
-                    run.report.seconds = time.perf_counter() - started
-                    if on_progress is not None:
-                        on_progress(run.report, source.progress())
-                    options.check_rejections(run.report)
-                if run.broken is None and options.deletes and store is not None:
-                    run.report.deleted = self._delete_missing(store, run, options, entry)
-            finally:
-                batches.close()
-                if store is not None:
-                    store.flush()
-                images, texts = self._embedder.counts
-                run.report.embedded_images, run.report.embedded_texts = images - seen[0], texts - seen[1]
-                run.report.fetched = fetcher.fetched
-                run.report.seconds = time.perf_counter() - started
-        if run.broken is not None:
-            raise run.broken
+            run = Run(store, self._embedder, fetcher, base, options, self._clock, version, started)
+            ingest(run, parser, source, on_rejection, on_progress)
+        if parser.broken is not None:
+            raise parser.broken
         return run.report
-
-    def _delete_missing(
-        self, store: Store, run: Ingestion, options: SyncOptions, entry: SpaceEntry | None
-    ) -> int:
-        """Delete what the source no longer has, of the schemas it has rows of; how many records went."""
-        schemas = {entry.schema} if entry is not None else run.schemas
-        deleted = 0
-        for schema in sorted(schemas, key=lambda each: each.__name__):
-            where = self._collection.where(None, schema)
-            gone = missing(store, where, run.seen.keys(), run.held[schema])
-            if not gone:
-                continue
-            if not check_deletion(len(gone), store.count(where), run.report, run.unidentified, options):
-                continue
-            if not options.dry_run:
-                version = run.course.version()
-                for ids in batched(gone, DELETED_AT_ONCE):
-                    store.bury(ids, schema=schema.__name__, version=version)
-            deleted += len(gone)
-        if deleted and not options.dry_run:
-            store.purge(before=run.course.version() - TOMBSTONES_KEPT)
-        return deleted
 
     # --- out --------------------------------------------------------------------------------------------------
 
@@ -527,21 +466,6 @@ class Connector(Generic[S]):
         if schema is not None:
             return self.space.entry(schema)
         return self.space.entries[0] if len(self.space.entries) == 1 else None
-
-    def _entry_of(self, row: Row, entry: SpaceEntry | None) -> SpaceEntry:
-        if isinstance(row, Schema):
-            if type(row) not in self.space.schemas:
-                names = " and ".join(schema.__name__ for schema in self.space.schemas)
-                raise RecordError(
-                    f"A record is a {type(row).__name__}, but this space holds {names}. Add its blob to the space."
-                )
-            return self.space.entry(type(row))
-        if entry is None:
-            names = ", ".join(schema.__name__ for schema in self.space.schemas)
-            raise RecordError(
-                f"A row could be any of {names}. Pass schema=…, or records instead of mappings."
-            )
-        return entry
 
     def _hit(self, scored: ScoredPoint, with_vectors: bool) -> Hit[Any]:
         record = self._collection.record(scored.point)

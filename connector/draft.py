@@ -99,6 +99,12 @@ class Draft:
                 own = kind
         return own
 
+    def keep_picture(self) -> None:
+        """Take its picture for the one the collection holds."""
+        if self.before is not None and self.now is not None:
+            self.now = self.now.with_picture(self.before.digests.picture)
+            self.stamp = self.before.stamp
+
     @property
     def unchanged(self) -> bool:
         """Whether the collection already holds exactly this."""

@@ -1,6 +1,6 @@
 """When things happen: stages that run ahead of each other in threads, in order and bounded.
 
-What happens is written in `connector.py` as a straight line; this file only lets its stages overlap in time.
+What happens is written in `ingestion.py` as a straight line; this file only lets its stages overlap in time.
 """
 
 from __future__ import annotations
@@ -12,6 +12,11 @@ from concurrent.futures import Executor
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+PATIENCE = (
+    2.0  # seconds that a row may wait for others to go on with; a slow pipe's rows are stored as they come
+)
+PICTURE_BYTES_AHEAD = 64 * 2**20  # decoded pictures that may wait for the model, and that it sees at once
 
 
 class _Ready(Generic[T]):

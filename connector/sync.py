@@ -1,26 +1,20 @@
-"""The difference between the rows and the collection: what a sync may skip, must stop at, and deletes in the end."""
+"""The difference between the rows and the collection: what a sync may skip, must stop at, and may delete."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from connector.errors import DataError, DeletionRefused, SourceUnavailable, TooManyRejections
 from connector.report import Report
 from connector.rows import Row
 
-if TYPE_CHECKING:
-    from connector.store.store import Store, Where
-
 log = logging.getLogger("connector")
 
 ENOUGH_TO_JUDGE = 100  # rows before a share of them says anything
-DELETED_AT_ONCE = 1000
-TOMBSTONES_KEPT = 30 * 24 * 3600 * 1000  # milliseconds, as runs are numbered; no writer is late for longer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,16 +111,6 @@ def rejected_rows(path: Path) -> set[int]:
         ) from error
 
 
-def missing(store: Store, where: Where, seen: Collection[str], held: int) -> list[str]:
-    """The ids of stored points, of those `where` means, that the source no longer has.
-
-    `held` is how many of `seen` are known to be stored; where that is all there is, nothing needs to be looked at.
-    """
-    if store.count(where) == held:
-        return []
-    return [point.id for point in store.scan(where, keys=[]) if point.id not in seen]
-
-
 def check_deletion(gone: int, stored: int, report: Report, unidentified: int, options: SyncOptions) -> bool:
     """Whether `gone` of `stored` records may be deleted after this run.
 
@@ -162,9 +146,3 @@ def check_deletion(gone: int, stored: int, report: Report, unidentified: int, op
 def _share(gone: int, stored: int) -> float:
     """A share that lets `gone` of `stored` pass, rounded up to a hundredth."""
     return -(-100 * gone // stored) / 100
-
-
-def batched(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """`ids` in pieces of at most `size`."""
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]

@@ -367,8 +367,8 @@ def test_a_file_that_vanishes_after_it_was_listed_is_a_rejection(shop: Shop) -> 
 def test_a_slow_disk_is_asked_by_many_threads_and_says_the_same(
     synced: Connector[Any], shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connector.ingestion.SLOW_CHECK", 0.0)  # any disk is slow now
-    monkeypatch.setattr("connector.ingestion.COMPARED_AT_ONCE", 8)
+    monkeypatch.setattr("connector.stages.compare.SLOW_CHECK", 0.0)  # any disk is slow now
+    monkeypatch.setattr("connector.stages.parse.COMPARED_AT_ONCE", 8)
     rows = shop.rows(40)
     rows[3]["title"] = "another"
     again = synced.sync(rows, base=shop.folder)
@@ -379,7 +379,8 @@ def test_a_slow_disk_is_asked_by_many_threads_and_says_the_same(
 def test_rows_of_a_slow_source_are_stored_as_they_come(
     opened: Opened, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connector.ingestion.PATIENCE", 0.0)  # no row waits for another
+    for stage in ("parse", "embed"):
+        monkeypatch.setattr(f"connector.stages.{stage}.PATIENCE", 0.0)  # no row waits for another
     arrived = threading.Event()
 
     def slow() -> Iterator[dict[str, Any]]:

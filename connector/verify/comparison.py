@@ -12,10 +12,10 @@ import numpy as np
 from connector.draft import Draft, Item, readings, rejection_of
 from connector.embedding import FUSED, Embedder, Parts, Unembeddable
 from connector.errors import BlobError, BlobUnavailable, OperationalError
-from connector.ingestion import LOADING_THREADS
 from connector.pipeline import in_order
 from connector.report import Rejection
 from connector.schema.schema import Schema, definition_of
+from connector.stages.load import LOADING_THREADS
 from connector.store.points import Digests, point_id, schema_name, stored_values
 from connector.transformation import PictureFrame
 from connector.verify.audit import Finding, Kind, Tally

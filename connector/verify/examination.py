@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connector.errors import CollectionMismatch, ModelUnavailable, OperationalError
-from connector.ingestion import Course, Ingestion
 from connector.origin import FORMAT, check_declared
 from connector.report import Report
 from connector.rows import Source, open_rows
 from connector.schema.schema import Schema, definition_of
+from connector.stages.delete import DELETED_AT_ONCE
+from connector.stages.parse import Parser
 from connector.store.points import payload_indexes, schema_name
-from connector.sync import DELETED_AT_ONCE, SyncOptions, check_deletion
+from connector.sync import SyncOptions, check_deletion
 from connector.transformation import ModelHandler
 from connector.verify.audit import Audit, Finding, Kind, OnFinding, Tally
 from connector.verify.comparison import Comparison, in_batches
@@ -93,16 +94,11 @@ class Examination:
                     self._comparison, inventory, self._collection.store, int(made_by["length"])
                 )
             inventory.seal()
-            # The run only parses: nothing is written, so nobody asks for its version.
-            run = Ingestion(
-                None, connector._embedder, fetcher, Course(source.base, connector._clock, lambda: 0)
-            )
-            self._comparison.read(
-                run.parse(enumerate(source), lambda row: connector._entry_of(row, self._entry))
-            )
-        self._tally.unidentified = run.unidentified
-        if run.broken is not None:
-            raise run.broken
+            parser = Parser(connector.space, self._entry)
+            self._comparison.read(parser.parse(enumerate(source)))
+        self._tally.unidentified = parser.unidentified
+        if parser.broken is not None:
+            raise parser.broken
         self._comparison.conclude()
 
     def _look_at_model(self, made_by: Mapping[str, Any]) -> None:

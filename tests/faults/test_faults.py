@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from connector import Connector, ingestion
+from connector import Connector
 from connector.errors import StoreUnavailable
+from connector.stages import embed, parse
 from connector.store.opening import open_store
 from tests.faults.catalogue import FAULTS, UNTIL_DEADLINE, Fault
 from tests.faults.corpus import COLLECTION, SPACE, Shop, listed
@@ -27,7 +28,8 @@ Untroubled = Callable[[str], Life]
 def patience() -> Iterator[None]:
     """Rows wait for their batch however slow the machine is, so that requests can be counted."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(ingestion, "PATIENCE", float("inf"))
+        for stage in (parse, embed):
+            patched.setattr(stage, "PATIENCE", float("inf"))
         yield
 
 
