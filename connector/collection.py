@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from connector.embedding import Embedder, FloatVector
 from connector.errors import CollectionMismatch, DataError, StoreUnavailable
@@ -18,7 +20,7 @@ from connector.schema.conditions import Condition
 from connector.schema.schema import Schema
 from connector.space import ImageSpace
 from connector.store.lock import holder
-from connector.store.points import point_id, schema_name, to_record
+from connector.store.points import BASE, digests, point_id, schema_name, to_record
 from connector.store.store import Where
 from connector.sync import SyncOptions
 
@@ -27,6 +29,14 @@ if TYPE_CHECKING:
     from connector.engine.handlers import ImageHandler
     from connector.store.aliases import Aliases
     from connector.store.store import Point, Quantization, Store
+
+
+class StoredPicture(NamedTuple):
+    """Where a record's picture was when it was stored, from which folder if that is relative, and its digest then."""
+
+    place: str
+    base: Path | None
+    digest: str | None
 
 
 class Collection:
@@ -218,6 +228,16 @@ class Collection:
         found = self.store.get(wanted, vectors=vectors)
         return [found[point] for point in wanted if point in found]
 
+    def pictures(self, id: str | int, schema: type[Schema] | None) -> Iterator[StoredPicture]:
+        """The pictures of the records with this id, without those that came as content and not as a place."""
+        for point in self.points(id, schema):
+            place = point.payload.get(self._space.entry(type(self.record(point))).blob.name)
+            base = point.payload.get(BASE)
+            if isinstance(place, str):
+                yield StoredPicture(
+                    place, Path(base) if isinstance(base, str) else None, digests(point).picture
+                )
+
     def vector(
         self, id: str | int, schema: type[Schema] | None, using: str, part: str = "like"
     ) -> FloatVector:
@@ -260,3 +280,9 @@ def _check_current(name: str, stored: Mapping[str, Any]) -> None:
         raise CollectionMismatch(
             f"The vectors of collection '{name}' are being fused again with other weights. Run the migration to its end."
         )
+
+
+def default_name(space: ImageSpace[Any]) -> str:
+    """The schemas' names in snake case, joined: `Product` → "product", `BlogPost` and `Photo` → "blog_post_photo"."""
+    names = (re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", schema.__name__).lower() for schema in space.schemas)
+    return "_".join(names)

@@ -7,29 +7,27 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
-from connector.collection import Collection
-from connector.embedding import FUSED, Embedder, FloatVector
-from connector.errors import DataError
-from connector.hit import Hit, PartScores
+from connector.collection import Collection, default_name
+from connector.embedding import FUSED, Embedder
+from connector.hit import Hit
 from connector.ingestion import ingest
-from connector.query import Query, asked_schema, is_decoded
+from connector.query import Query, asked_field, asked_schema
 from connector.report import Rejection, Report
 from connector.rows import Rows, Source, open_rows
 from connector.schema.conditions import Condition
 from connector.schema.fields import BlobSource
-from connector.schema.schema import Schema, definition_of
+from connector.schema.schema import Schema
+from connector.search import find
 from connector.space import ImageSpace, SpaceEntry, Weights
 from connector.stages.parse import Parser
 from connector.stages.run import Run
 from connector.store.opening import open_aliases, open_store
-from connector.store.points import BASE, digests
 from connector.sync import SyncOptions
 
 if TYPE_CHECKING:
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
     from connector.blobs.picture import Picture
     from connector.blobs.policy import BlobPolicy
     from connector.probes.probes import Drift
-    from connector.store.store import Quantization, ScoredPoint, Store
+    from connector.store.store import Quantization, Store
 
 S = TypeVar("S", bound=Schema)
 R = TypeVar("R", bound=Schema)
@@ -78,7 +76,7 @@ class Connector(Generic[S]):
     ) -> None:
         self.space = space
         self.qdrant = str(qdrant)
-        self.collection = collection or default_collection(space)
+        self.collection = collection or default_name(space)
         self._policy = blob_policy
         self._clock = clock
         self._collection = Collection(
@@ -285,25 +283,10 @@ class Connector(Generic[S]):
             min_score,
             using,
             tuple(unlike),
+            with_vectors,
         )
         query.check(self.space, self._embedder.names)
-        stored = self._collection.need(self._embedder)
-        vector = self._vector(query)
-        found = self._collection.store.query(
-            vector,
-            using=using,
-            where=self._collection.where(where, query.schema, stored),
-            limit=limit + offset + len(query.left_out) if query.left_out else limit,
-            offset=0 if query.left_out else offset,
-            min_score=min_score,
-            with_vectors=with_vectors,
-            also=[name for name in self._embedder.names if name != FUSED],
-        )
-        if not query.left_out:
-            return [self._hit(scored, with_vectors) for scored in found]
-        # Records that are asked about are taken out before the page is cut, so that pages fit together.
-        hits = (self._hit(scored, with_vectors) for scored in found)
-        return [hit for hit in hits if hit.id not in query.left_out][offset : offset + limit]
+        return find(query, self._collection, self._embedder, self.picture)
 
     def picture(self, image: BlobSource, *, blob_policy: BlobPolicy | None = None) -> Picture:
         """Fetch and decode a picture to search with, as `search` itself would.
@@ -357,19 +340,11 @@ class Connector(Generic[S]):
         """
         from connector.blobs.picture import thumbnail
 
-        for point in self._collection.points(id, schema):
-            entry = self.space.entry(type(self._collection.record(point)))
-            reference = point.payload.get(entry.blob.name)
-            base = point.payload.get(BASE)
-            if isinstance(reference, str):
-                with self._fetcher(Path(base) if isinstance(base, str) else None) as fetcher:
-                    fetched = fetcher.fetch(reference)
-                    # A stored place may be read only for the picture it was stored with, whatever is there now.
-                    return (
-                        thumbnail(fetched, fetcher.policy, side)
-                        if fetched.digest == digests(point).picture
-                        else None
-                    )
+        for stored in self._collection.pictures(id, schema):
+            with self._fetcher(stored.base) as fetcher:
+                fetched = fetcher.fetch(stored.place)
+                # A stored place may be read only for the picture it was stored with, whatever is there now.
+                return thumbnail(fetched, fetcher.policy, side) if fetched.digest == stored.digest else None
         return None
 
     def thumbnail_of(self, image: BlobSource, *, side: int = 256) -> bytes:
@@ -404,7 +379,7 @@ class Connector(Generic[S]):
             where, schema: the records that are asked about, as for `count`.
             limit: at most so many values.
         """
-        asked = self._asked_field(field, where, schema)
+        asked = asked_field(self.space, field, where, schema)
         if self._collection.metadata() is None:
             return []
         where_ = self._collection.where(where, asked)
@@ -417,7 +392,7 @@ class Connector(Generic[S]):
 
         The arguments are those of `facet`.
         """
-        asked = self._asked_field(field, where, schema)
+        asked = asked_field(self.space, field, where, schema)
         if self._collection.metadata() is None:
             return None
         return self._collection.store.extent(field, self._collection.where(where, asked))
@@ -467,42 +442,7 @@ class Connector(Generic[S]):
             return self.space.entry(schema)
         return self.space.entries[0] if len(self.space.entries) == 1 else None
 
-    def _hit(self, scored: ScoredPoint, with_vectors: bool) -> Hit[Any]:
-        record = self._collection.record(scored.point)
-        key = getattr(record, definition_of(type(record)).id.name)
-        vectors = scored.point.vectors if with_vectors else None
-        return Hit(record, scored.score, key, PartScores(**scored.also), vectors)
-
     def _fetcher(self, base: Path | None, policy: BlobPolicy | None = None) -> BlobFetcher:
         from connector.blobs.fetch import BlobFetcher
 
         return BlobFetcher(policy or self._policy, base)
-
-    def _vector(self, query: Query) -> FloatVector:
-        """The unit vector to search with."""
-        picture, vector = query.image, self._collection.vector
-        if picture is not None and not is_decoded(picture):
-            picture = self.picture(picture)
-        return self._embedder.query(
-            query.text,
-            picture,
-            None if query.like is None else vector(query.like, query.schema, query.using),
-            query.weights,
-            [vector(id, query.schema, query.using, "unlike") for id in query.unlike],
-        )
-
-    def _asked_field(
-        self, name: str, where: Condition | None, schema: type[Schema] | None
-    ) -> type[Schema] | None:
-        asked = asked_schema(self.space, where, schema)
-        schemas = self.space.schemas if asked is None else (asked,)
-        if not any(name in definition_of(each).fields for each in schemas):
-            told = " and ".join(each.__name__ for each in schemas)
-            raise DataError(f"{told} has no Field {name!r}. Give the name of one.")
-        return asked
-
-
-def default_collection(space: ImageSpace[Any]) -> str:
-    """The schemas' names in snake case, joined: `Product` → "product", `BlogPost` and `Photo` → "blog_post_photo"."""
-    names = (re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", schema.__name__).lower() for schema in space.schemas)
-    return "_".join(names)

@@ -12,7 +12,7 @@ from typing_extensions import TypeIs
 from connector.errors import ConditionError, DataError
 from connector.schema.conditions import Condition
 from connector.schema.fields import BlobSource
-from connector.schema.schema import Schema
+from connector.schema.schema import Schema, definition_of
 from connector.space import ImageSpace
 from connector.transformation import Weights
 
@@ -40,6 +40,7 @@ class Query:
     min_score: float | None = None
     using: str = "fused"
     unlike: tuple[str | int, ...] = ()
+    with_vectors: bool = False
 
     @property
     def left_out(self) -> frozenset[str | int]:
@@ -126,3 +127,19 @@ def asked_schema(space: ImageSpace[Any], where: object, schema: type[Schema] | N
             f"where is about {where.schema.__name__}, schema is {schema.__name__}. Make them agree."
         )
     return where.schema
+
+
+def asked_field(
+    space: ImageSpace[Any], name: str, where: object, schema: type[Schema] | None
+) -> type[Schema] | None:
+    """The one schema a question about a field is about, as `asked_schema` says.
+
+    Raises:
+        DataError: no schema that is asked about has a field of this name.
+    """
+    asked = asked_schema(space, where, schema)
+    schemas = space.schemas if asked is None else (asked,)
+    if not any(name in definition_of(each).fields for each in schemas):
+        told = " and ".join(each.__name__ for each in schemas)
+        raise DataError(f"{told} has no Field {name!r}. Give the name of one.")
+    return asked

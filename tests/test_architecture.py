@@ -35,6 +35,8 @@ MAY_IMPORT = {
     "probes": {"engine", "blobs", "store"},
     "hit": {"schema"},
     "query": {"schema", "space", "transformation", "demo"},
+    "search": {"collection", "embedding", "hit", "query", "schema"},
+    "stages": {"blobs", "draft", "embedding", "pipeline", "report", "schema", "space", "store", "sync"},
     "settings": set[str](),
     "server": {
         *("connector", "schema", "space", "engine", "blobs", "query", "hit", "report", "rows", "logs"),

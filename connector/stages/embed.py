@@ -1,4 +1,4 @@
-"""Stage 4, engine: drafts that differ get their vectors and their point, a batch at a time."""
+"""Stages 4 and 5, engine: drafts that differ get their vectors and their point, a batch at a time."""
 
 from __future__ import annotations
 

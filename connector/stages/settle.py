@@ -1,4 +1,4 @@
-"""Stages 5 and 6, store: what differs is written, and what became of each item is counted."""
+"""Stage 6, store: what differs is written, and what became of each item is counted."""
 
 from __future__ import annotations
 
