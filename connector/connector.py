@@ -298,10 +298,8 @@ class Connector(Generic[S]):
         Raises:
             BlobError, BlobUnavailable: the picture cannot be had.
         """
-        from connector.blobs.picture import decode
-
         with self._fetcher(None, blob_policy) as fetcher:
-            return decode(fetcher.fetch(image), fetcher.policy, self._embedder.frame)
+            return self._embedder.decoded(fetcher.fetch(image), fetcher.policy)
 
     def embed_ahead(self, texts: Sequence[str] = (), pictures: Sequence[Picture] = ()) -> None:
         """Embed words and pictures that are about to be searched for, all in one go; `search` finds their vectors made.

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from connector.errors import EmbeddingError
 from connector.space import ImageSpace
-from connector.transformation import PictureFrame, Weights
+from connector.transformation import Weights
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from connector.blobs.fetch import Fetched
     from connector.blobs.picture import Picture
+    from connector.blobs.policy import BlobPolicy
     from connector.engine.engine import Engine
 
 FUSED, IMAGE, TEXT = "fused", "image", "text"
@@ -77,10 +79,16 @@ class Embedder:
         engine = self._loaded
         return (0, 0) if engine is None else (engine.embedded_images, engine.embedded_texts)
 
-    @property
-    def frame(self) -> PictureFrame | None:
-        """How the model wants its pictures; None when it wants them whole."""
-        return self.engine.frame
+    def decoded(self, fetched: Fetched, policy: BlobPolicy) -> Picture:
+        """Decode a picture, at the size that the model sees; several threads may do so at once.
+
+        Raises:
+            BlobError: it is no picture that can be read, or a larger one than the policy takes.
+        """
+        from connector.blobs.picture import decode
+
+        picture = decode(fetched, policy, self.engine.frame)
+        return dataclasses.replace(picture, image=self.engine.resize(picture.image))
 
     @property
     def batch_size(self) -> int:

@@ -95,8 +95,16 @@ class Engine:
         return self._texts is not None
 
     def resize(self, picture: Image) -> Image:
-        """Resize an RGB picture as its model would, where it does so itself; several threads may do so at once."""
-        return self._handler.resize(picture) if isinstance(self._handler, ResizingHandler) else picture
+        """Resize an RGB picture as its model would, where it does so itself; several threads may do so at once.
+
+        One that cannot be resized comes back as it is, and is refused when it is embedded.
+        """
+        if not isinstance(self._handler, ResizingHandler):
+            return picture
+        try:
+            return self._handler.resize(picture)
+        except (MemoryError, RuntimeError, ValueError):
+            return picture
 
     def embed_images(self, pictures: Sequence[KeyedPicture]) -> list[Outcome]:
         """Embed pictures, each given with the digest of its bytes.

@@ -39,7 +39,7 @@ def compare(run: Run, chunks: Iterable[list[Item]]) -> Iterator[list[Item]]:
             draft.earlier = run.in_flight.get(draft.point_id)
             run.in_flight[draft.point_id] = draft
         kinds = _ask(run, drafts)
-        if disk_is_fast:
+        if disk_is_fast and drafts:
             started = time.perf_counter()
             _recognise(run, zip(drafts, kinds, strict=True))
             disk_is_fast = time.perf_counter() - started < SLOW_CHECK * len(drafts)

@@ -61,10 +61,8 @@ def _load_one(run: Run, draft: Draft) -> None:
 
 
 def _decode(run: Run, draft: Draft, fetched: Fetched) -> None:
-    from connector.blobs.picture import decode
-
     assert draft.now is not None
-    draft.picture = decode(fetched, run.fetcher.policy, run.embedder.frame)
+    draft.picture = run.embedder.decoded(fetched, run.fetcher.policy)
     draft.now = draft.now.with_picture(fetched.digest)
 
 

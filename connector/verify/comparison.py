@@ -164,7 +164,7 @@ class Comparison:
         fetched = self._fetcher.fetch(draft.source)
         draft.now = now = Digests(fetched.digest, now.text, now.payload)
         if suspect and self._unknown_model is None:
-            draft.picture = decode(fetched, self._fetcher.policy, self._embedder.frame)
+            draft.picture = self._embedder.decoded(fetched, self._fetcher.policy)
         elif place < 0 or self._inventory.differences(place, now, pictures=True) & Mark.PICTURE:
             decode(fetched, self._fetcher.policy, READABLE)
 

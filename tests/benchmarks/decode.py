@@ -22,16 +22,17 @@ def decode(work: Path, effort: Effort) -> Rows:
     """At the sizes that are ingested, too."""
     from sentence_transformers import SentenceTransformer
 
+    from connector.engine.engine import Engine
     from connector.engine.handlers import load_handler
 
     folder = random_vit_b32(work / "vit-b-32")
     model: Any = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     processor = model[0].processor.image_processor
-    frame = load_handler(photo_space(folder, "float32").transformation_config.embedding_config).frame
+    engine = Engine(load_handler(photo_space(folder, "float32").transformation_config.embedding_config))
     rows: Rows = []
     for size in SIZES:
         paths = draw_photos(work / size.name, effort.of(min(size.count, 64), 8), size.pixels)
-        ours: Side[Any] = Side(_on_one_core(functools.partial(_ours, frame, paths)))
+        ours: Side[Any] = Side(_on_one_core(functools.partial(_ours, engine, paths)))
         theirs: Side[Any] = Side(_on_one_core(functools.partial(_theirs, processor, paths)))
         in_turn({"theirs": theirs, "ours": ours}, effort.of(5, 2))
         originals = [_opened(path) for path in paths]
@@ -42,12 +43,13 @@ def decode(work: Path, effort: Effort) -> Rows:
     return rows
 
 
-def _ours(frame: Any, paths: list[Path]) -> list[Any]:
+def _ours(engine: Any, paths: list[Path]) -> list[Any]:
     from connector.blobs.fetch import BlobFetcher
     from connector.blobs.picture import decode
 
     with BlobFetcher(base=paths[0].parent) as blobs:
-        return [decode(blobs.fetch(path.name), blobs.policy, frame).image for path in paths]
+        decoded = (decode(blobs.fetch(path.name), blobs.policy, engine.frame) for path in paths)
+        return [engine.resize(picture.image) for picture in decoded]
 
 
 def _theirs(processor: Any, paths: list[Path]) -> list[Any]:
