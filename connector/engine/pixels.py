@@ -90,7 +90,7 @@ class Pixels:
         return squares.to(torch.float32).sub_(mean).div_(std).permute(0, 3, 1, 2)
 
     def of_bytes(self, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """A linear layer without bias over normalised pixels as one over `blocks.centred` bytes: weight and bias.
+        """A linear layer without bias over normalised pixels as one for `blocks.byte_product`: weight and bias.
 
         Args:
             weight: (outputs, inputs), the channels of a pixel beside each other.

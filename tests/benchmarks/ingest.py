@@ -1,8 +1,9 @@
 """Files → searchable points with descriptions: against the loop a user writes, and against the bare model call.
 
 All sides run in this process on the same pictures and weights, in turn (A B C A B C …); a ratio is the median of the
-rounds. The loop keeps its points in `:memory:`, the fastest store it could have; ours go to a folder on disk. The bare call
-is `SentenceTransformer.encode` on pictures that are decoded already: no files, no words, no store.
+rounds. The loop keeps its points in `:memory:`, the fastest store it could have; ours go to a folder on disk, which each
+round makes and closes. The bare call is `SentenceTransformer.encode` on pictures that are decoded already: no files, no
+words, no store.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ class Size:
 
 
 SIZES = (
-    Size("640×480", (640, 480), 192, 32, {"auto": 4, "float32": 2.1, "int8": 6}),
-    Size("1280×960", (1280, 960), 128, 16, {}),
+    Size("640×480", (640, 480), 384, 32, {"auto": 4, "float32": 2.1, "int8": 6}),
+    Size("1280×960", (1280, 960), 192, 16, {}),
     Size("12-megapixel", (4000, 3000), 96, 8, {"auto": 5, "float32": 2.1}),
 )
 BARE_BAR = 3.0
