@@ -47,7 +47,7 @@ class EmbeddingEngineConfig:
     Attributes:
         device: "auto" (cuda, then mps, then cpu) or a torch device such as "cpu", "cuda:1".
         precision: "auto" is float16 on a GPU, and on a CPU bfloat16 where that is much faster, else float32.
-            "int8" is the fastest on a CPU (ViT-B/32 with random weights: a cosine of 0.9994 to float32 or better), and
+            "int8" is the fastest on a CPU (ViT-B/32 with random weights: a cosine of 0.999 to float32 or better), and
             never chosen unasked.
         image_batch_size: pictures in one forward pass; None is 32 on a CPU, and on a GPU found by trial.
         text_batch_size: descriptions in one forward pass.
