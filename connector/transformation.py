@@ -135,6 +135,13 @@ class PictureFrame:
     resample: Literal["bicubic", "bilinear", "lanczos"] = "bicubic"
     leave: int = dataclasses.field(default=0, compare=False)
 
+    def size_of(self, width: int, height: int) -> tuple[int, int]:
+        """The width and height that a picture of these is resized to."""
+        if self.fit == "squash":
+            return self.size, self.size
+        long = int(self.size * max(width, height) / min(width, height))
+        return (self.size, long) if width <= height else (long, self.size)
+
 
 @dataclasses.dataclass(frozen=True)
 class ImageData:

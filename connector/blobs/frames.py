@@ -41,9 +41,8 @@ def framed(size: Size, frame: PictureFrame) -> Target:
     resample = _FILTERS[frame.resample]
     leave = 2 * (frame.leave * frame.size) ** 2
     if frame.fit == "squash":
-        return Target((frame.size, frame.size), (0, 0, width, height), resample, leave)
-    short, long = min(size), max(size)
-    new_long = int(frame.size * long / short)
+        return Target(frame.size_of(width, height), (0, 0, width, height), resample, leave)
+    long, new_long = max(size), max(frame.size_of(width, height))
     # An even number of pixels at either end, so that the later centre crop rounds as it would have.
     cut = max(0, new_long - LONGEST_STRIP * frame.size) // 4 * 2
     left_out = cut * long / new_long

@@ -143,16 +143,12 @@ def product(linear: Linear, then: str = "", *, precision: Precision, device: str
     return _Plain(weight, bias, then, DTYPES[precision], device)
 
 
-def byte_product(linear: Linear, *, precision: Precision, device: str) -> Product:
+def byte_product(linear: Linear, *, precision: Precision, device: str) -> Callable[[Tensor], Tensor]:
     """A linear layer over bytes, uint8 (n, inputs), each of which counts as its distance from `HALF`, divided by `HALF`."""
     made = product(linear, precision=precision, device=device)
     if isinstance(made, _Int8):
         return made.of_bytes
-
-    def of_bytes(rows: Tensor, /, to: Tensor | None = None) -> Tensor:
-        return made(rows.to(DTYPES[precision]).sub_(HALF).div_(HALF), to)
-
-    return of_bytes
+    return lambda rows: made(rows.to(DTYPES[precision]).sub_(HALF).div_(HALF))
 
 
 class _Plain:
@@ -208,9 +204,9 @@ class _Int8:
         made = self._multiplied(values)
         return _sum(self._then(torch.addcmul(self._bias, made, largest, out=made)), to)
 
-    def of_bytes(self, values: Tensor, /, to: Tensor | None = None) -> Tensor:
+    def of_bytes(self, values: Tensor) -> Tensor:
         """Bytes are what the kernels take: nothing is rounded."""
-        return _sum(self._then(torch.add(self._bias, self._multiplied(values), alpha=127 / HALF)), to)
+        return self._then(torch.add(self._bias, self._multiplied(values), alpha=127 / HALF))
 
     def _multiplied(self, values: Tensor) -> Tensor:
         made: Tensor = torch.ops.onednn.qlinear_pointwise(

@@ -64,6 +64,7 @@ class Engine:
                 length=handler.length,
                 kind="text",
             )
+        self._resize = handler.resize if isinstance(handler, ResizingHandler) else None
         self._recent_images = RecentVectors(handler.length)
         self._recent_texts = RecentVectors(handler.length)
         self.embedded_images = 0
@@ -99,10 +100,10 @@ class Engine:
 
         One that cannot be resized comes back as it is, and is refused when it is embedded.
         """
-        if not isinstance(self._handler, ResizingHandler):
+        if self._resize is None:
             return picture
         try:
-            return self._handler.resize(picture)
+            return self._resize(picture)
         except (MemoryError, RuntimeError, ValueError):
             return picture
 

@@ -78,10 +78,7 @@ def resized(picture: Image, frame: PictureFrame) -> Image:
     """Resize a picture to a frame, as `blobs` does while decoding."""
     from PIL import Image
 
-    short, long = sorted(picture.size)
-    side = frame.size if frame.fit == "squash" else int(frame.size * long / short)
-    target = (frame.size, side) if picture.width <= picture.height else (side, frame.size)
-    return picture.resize(target, Image.Resampling[frame.resample.upper()])
+    return picture.resize(frame.size_of(*picture.size), Image.Resampling[frame.resample.upper()])
 
 
 def summary(settings: Any) -> str:

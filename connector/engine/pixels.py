@@ -16,13 +16,12 @@ from connector.transformation import PictureFrame
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 LEAVE = 4
 """How much larger than their square pictures may come: JPEGs decoded at a reduced size are from two to four times as large,
 and torch resizes those in a fifth of Pillow's time."""
-
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]  # (height, width, 3)
 
 _TYPES = {
     None,
@@ -106,31 +105,20 @@ class Pixels:
         """Resize an RGB picture as `cut` would."""
         from PIL import Image
 
-        size = self._size(picture.width, picture.height)
-        if picture.size == size:
+        width, height = self.frame.size_of(*picture.size)
+        if picture.size == (width, height):
             return picture
-        return Image.fromarray(self._scaled(np.array(picture), size))
-
-    def _square(self, picture: Image) -> Bytes:
-        pixels = np.array(picture)
-        size = self._size(picture.width, picture.height)
-        if picture.size != size:
-            pixels = self._scaled(pixels, size)
-        top, left = int((size[1] - self.crop) / 2), int((size[0] - self.crop) / 2)
-        return pixels[top : top + self.crop, left : left + self.crop]
-
-    def _size(self, width: int, height: int) -> tuple[int, int]:
-        long = int(self.size * max(width, height) / min(width, height))
-        return (self.size, long) if width <= height else (long, self.size)
-
-    def _scaled(self, pixels: Bytes, size: tuple[int, int]) -> Bytes:
         # The channels stay beside each other, for which torch has kernels three times as fast.
-        whole = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+        whole = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
         made = torch.nn.functional.interpolate(
-            whole, size=size[::-1], mode=self.resample, align_corners=False, antialias=True
+            whole, size=(height, width), mode=self.resample, align_corners=False, antialias=True
         )
-        out: Bytes = made[0].permute(1, 2, 0).numpy()
-        return out
+        return Image.fromarray(made[0].permute(1, 2, 0).numpy())
+
+    def _square(self, picture: Image) -> NDArray[np.uint8]:
+        pixels = np.asarray(self.resized(picture))
+        top, left = (int((side - self.crop) / 2) for side in pixels.shape[:2])
+        return pixels[top : top + self.crop, left : left + self.crop]
 
 
 def read(folder: Path) -> Pixels | None:
