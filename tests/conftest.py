@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import ipaddress
 import logging
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +78,25 @@ def _process_as_before() -> Iterator[None]:
         logger.setLevel(level)
     logging.captureWarnings(False)
     signal.signal(signal.SIGTERM, terminate)
+
+
+@pytest.fixture(autouse=True)
+def _no_name_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test asks a name server: what it answers, and when, is another machine's affair."""
+    look_up = socket.getaddrinfo
+
+    def local(host: Any, *rest: Any, **options: Any) -> Any:
+        with contextlib.suppress(ValueError):
+            ipaddress.ip_address(as_text(host))
+            return look_up(host, *rest, **options)
+        if as_text(host) in ("", "localhost", socket.gethostname()):
+            return look_up(host, *rest, **options)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    def as_text(host: Any) -> str:
+        return host.decode() if isinstance(host, bytes) else host or ""
+
+    monkeypatch.setattr(socket, "getaddrinfo", local)
 
 
 @pytest.fixture

@@ -27,9 +27,8 @@ class BlobPolicy:
         max_bytes: bytes of one blob, after any content encoding is undone.
         max_pixels: width times height of one picture, read from its header.
         max_redirects: hops one URL may take; each is checked like the first.
-        connect_seconds: for connecting to one address.
-        total_seconds: for one try of one URL, from connecting to its last byte. The system's name look-up has
-            time-outs of its own.
+        connect_seconds: for looking a host's name up, and for connecting to one of its addresses.
+        total_seconds: for one try of one URL, from looking its host up to its last byte.
         max_connections: open connections in all.
         max_connections_per_host: open connections to one host.
         retries: further tries after a passing failure (no connection, time-out, 408, 429, 5xx).

@@ -23,6 +23,7 @@ import httpcore
 
 from connector.blobs.addresses import why_not_public
 from connector.blobs.answers import PassingFailure, check_status, read_body, retry_after, retrying
+from connector.blobs.names import NAMES
 from connector.blobs.policy import BlobPolicy
 from connector.blobs.stamps import WebStamp, place_of, web_stamp
 from connector.blobs.urls import WebUrl, parse_url, redirected
@@ -36,12 +37,6 @@ _KEPT_OPEN = 15.0
 
 Body = tuple[bytes, str | None]
 """What a server sent, and its stamp."""
-
-
-def resolve(host: str, port: int) -> list[str]:
-    """Every address the system knows for a host, in its order of preference."""
-    answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
 
 def dial(address: str, port: int, timeout: float) -> httpcore.NetworkStream:
@@ -59,7 +54,7 @@ def _tls() -> ssl.SSLContext:
 class Wire:
     """The four ways in which fetching touches the world; tests put their own here."""
 
-    resolve: Callable[[str, int], Sequence[str]] = resolve
+    resolve: Callable[[str, int, float], Sequence[str]] = NAMES.addresses
     dial: Callable[[str, int, float], httpcore.NetworkStream] = dial
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
@@ -163,6 +158,8 @@ def _explained(error: Exception, url: WebUrl, name: str) -> BlobForbidden | Pass
         return BlobForbidden(
             f"{name}: the certificate of {url.host} is not trusted ({origin.verify_message})."
         )
+    if isinstance(error, _NotLookedUp):
+        return PassingFailure(f"no name server said in time where {url.host} is")
     if isinstance(error, httpcore.TimeoutException):
         return PassingFailure(f"{url.host} took too long")
     return PassingFailure(f"the connection to {url.host} failed ({type(error).__name__})")
@@ -174,6 +171,10 @@ class AddressRefused(Exception):
 
 class _NoSuchHost(Exception):
     """The name does not exist, as opposed to: nobody could be asked."""
+
+
+class _NotLookedUp(httpcore.ConnectTimeout):
+    """Nobody said in time where the name leads."""
 
 
 class _CheckedBackend(httpcore.NetworkBackend):
@@ -209,8 +210,12 @@ class _CheckedBackend(httpcore.NetworkBackend):
     def _checked_addresses(self, host: str, port: int) -> list[str]:
         try:
             addresses = (
-                [host] if why_not_public(host) != "no internet address" else self._wire.resolve(host, port)
+                [host]
+                if why_not_public(host) != "no internet address"
+                else self._wire.resolve(host, port, self._deadline.left(self._policy.connect_seconds))
             )
+        except TimeoutError as error:
+            raise _NotLookedUp from error
         except socket.gaierror as error:
             if error.errno in self._NO_SUCH_HOST:
                 raise _NoSuchHost from error

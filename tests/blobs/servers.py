@@ -174,7 +174,7 @@ class World:
         self._pieces = pieces
         self._seconds = seconds
 
-    def resolve(self, host: str, port: int) -> Sequence[str]:
+    def resolve(self, host: str, port: int, timeout: float) -> Sequence[str]:
         self.looked_up.append(host)
         return self.names.get(host, ())
 

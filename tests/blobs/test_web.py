@@ -132,7 +132,7 @@ def test_one_look_up_and_the_checked_address_is_dialled() -> None:
     """A name server that changes its answer (DNS rebinding) is asked once only."""
     world = World(NAMES, played(b"data"))
     answers = iter([["93.184.215.14"], ["127.0.0.1"]])
-    wire = Wire(resolve=lambda host, port: next(answers), dial=world.dial, clock=world.clock)
+    wire = Wire(resolve=lambda *_: next(answers), dial=world.dial, clock=world.clock)
     with BlobFetcher(wire=wire) as blobs:
         assert blobs.fetch("http://rebinding.example/").data == b"data"
     assert world.dialled == [("93.184.215.14", 80)]
@@ -347,7 +347,7 @@ def test_deadlines_of_threads_are_their_own() -> None:
             stalled.set()
         return PlayedStream(iter(played(b"data")))
 
-    wire = Wire(resolve=lambda host, port: ["93.184.215.14"], dial=slow, clock=clock)
+    wire = Wire(resolve=lambda *_: ["93.184.215.14"], dial=slow, clock=clock)
     with BlobFetcher(BlobPolicy(total_seconds=1.5), wire=wire) as blobs:
         first = threading.Thread(target=blobs.fetch, args=("http://a.example:8080/",))
         first.start()
@@ -375,10 +375,10 @@ def test_a_dead_server_is_unavailable() -> None:
 
 
 def test_an_unknown_host_is_not_found_and_an_unanswered_look_up_is_unavailable() -> None:
-    def unknown(host: str, port: int) -> list[str]:
+    def unknown(host: str, port: int, timeout: float) -> list[str]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    def unanswered(host: str, port: int) -> list[str]:
+    def unanswered(host: str, port: int, timeout: float) -> list[str]:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     with (
@@ -393,6 +393,22 @@ def test_an_unknown_host_is_not_found_and_an_unanswered_look_up_is_unavailable()
     ):
         blobs.fetch("http://nowhere.example/")
     assert len(slept) == 3
+
+
+def test_a_name_that_nobody_looks_up_costs_no_more_than_connecting_may() -> None:
+    asked: list[float] = []
+
+    def silent(host: str, port: int, timeout: float) -> list[str]:
+        asked.append(timeout)
+        raise TimeoutError
+
+    policy = BlobPolicy(connect_seconds=3, total_seconds=2, retries=0)
+    with (
+        BlobFetcher(policy, wire=Wire(resolve=silent, clock=Clock())) as blobs,
+        pytest.raises(BlobUnavailable, match=r"no name server said in time where silent\.example is"),
+    ):
+        blobs.fetch("http://silent.example/")
+    assert asked == [2]
 
 
 def test_a_host_without_addresses_is_unavailable() -> None:

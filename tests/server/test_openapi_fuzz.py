@@ -66,7 +66,7 @@ def config() -> SchemathesisConfig:
 
 @pytest.mark.usefixtures("_knows_json_lines")
 def test_every_answer_is_one_that_is_documented(open_live: OpenLive) -> None:
-    # Only a model that is there without a hub; and no real network, whatever address is made up.
+    # Only a model that is there without a hub.
     live = open_live(models=("stand-in",))
     schema = schemathesis.openapi.from_url(f"{live.url}/openapi.json", config=config())
     problems: list[str] = []
