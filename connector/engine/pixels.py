@@ -109,11 +109,11 @@ class Pixels:
         if picture.size == (width, height):
             return picture
         # The channels stay beside each other, for which torch has kernels three times as fast.
-        whole = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+        whole = torch.from_numpy(np.array(picture))[None].permute(0, 3, 1, 2)
         made = torch.nn.functional.interpolate(
             whole, size=(height, width), mode=self.resample, align_corners=False, antialias=True
         )
-        return Image.fromarray(made[0].permute(1, 2, 0).numpy())
+        return Image.fromarray(made.permute(0, 2, 3, 1)[0].numpy())
 
     def _square(self, picture: Image) -> NDArray[np.uint8]:
         pixels = np.asarray(self.resized(picture))

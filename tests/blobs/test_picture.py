@@ -119,7 +119,7 @@ def test_nothing_is_left_to_the_model_that_would_shift_or_be_cut() -> None:
         assert made.tobytes() == resized.tobytes()
 
 
-def test_a_picture_left_to_the_model_is_a_copy() -> None:
+def test_a_picture_left_to_the_model_has_left_its_file() -> None:
     mine = photo(100, 80)
     given = decode(fetched(saved(mine, "JPEG")), POLICY, PictureFrame(size=64, leave=4)).image
     assert not given.info
@@ -130,6 +130,21 @@ def test_without_a_frame_the_picture_keeps_its_size() -> None:
     picture = decode(fetched(saved(photo(1600, 1200), "JPEG")), POLICY)
     assert picture.image.size == (1600, 1200)
     assert picture.image.mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    "size", [(200, 120), (4000, 1500)]
+)  # the larger is kept in more than one piece by Pillow
+def test_a_files_picture_is_its_pixels_and_nothing_else(size: tuple[int, int]) -> None:
+    pixels = photo(*size)
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    data = saved(pixels, "PNG", exif=exif)
+    for image in (decode(fetched(data), POLICY).image for _ in range(2)):
+        assert (type(image), image.mode, image.size) == (Image.Image, "RGB", size)
+        assert (image.info, dict(image.getexif())) == ({}, {})
+        assert image.tobytes() == pixels.tobytes()
+        image.paste((1, 2, 3), (0, 0, 9, 9))  # harms no other
 
 
 def test_a_strip_is_cut_and_small() -> None:
