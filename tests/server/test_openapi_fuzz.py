@@ -60,6 +60,7 @@ def config() -> SchemathesisConfig:
             positive_data_acceptance=PositiveDataAcceptanceConfig(enabled=False),
         ),
         continue_on_failure=True,
+        request_timeout=60,  # what is answered is checked here, not how soon a busy machine does
     )
     return SchemathesisConfig(projects=ProjectsConfig(default=project))
 
