@@ -7,6 +7,7 @@ a minute and longer, and whoever asked would sit with it. So a thread asks, and 
 from __future__ import annotations
 
 import functools
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -35,6 +36,10 @@ class Names:
         self._unanswered: dict[tuple[str, int], Future[Answer]] = {}
         self._lock = threading.Lock()
 
+    def begin_anew(self) -> None:
+        """Forget what is being asked: a forked child has none of its parent's threads, and nobody would answer it."""
+        self._unanswered, self._lock = {}, threading.Lock()
+
     def addresses(self, host: str, port: int, timeout: float) -> Answer:
         """The addresses of a host, waited for at most `timeout` seconds.
 
@@ -52,10 +57,13 @@ class Names:
                 return self._unanswered[host, port]
             if len(self._unanswered) >= self._most:
                 raise TimeoutError(f"{self._most} names are being looked up, and none is answered")
-            answer = self._unanswered[host, port] = Future()
-        # A daemon: a process that ends does not wait for the answer.
-        threading.Thread(target=self._answer, args=(answer, host, port), name="look-up", daemon=True).start()
-        return answer
+            answer: Future[Answer] = Future()
+            # A daemon: a process that ends does not wait for the answer.
+            threading.Thread(
+                target=self._answer, args=(answer, host, port), name="look-up", daemon=True
+            ).start()
+            self._unanswered[host, port] = answer
+            return answer
 
     def _answer(self, answer: Future[Answer], host: str, port: int) -> None:
         try:
@@ -69,3 +77,7 @@ class Names:
 
 NAMES = Names()
 """The process's own: the bound on look-ups that nobody answers holds for all its fetchers together."""
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=NAMES.begin_anew)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -70,6 +73,31 @@ def test_names_that_nobody_answers_for_do_not_pile_up(silent: Silent) -> None:
     for number in range(3):  # whether still on its way or asked for anew
         assert names.addresses(f"h{number}.example", 80, 30) == ["93.184.215.14"]
     assert names.addresses("h9.example", 80, 30) == ["93.184.215.14"]
+
+
+FORKS = """
+import os, socket, threading
+from connector.blobs.names import NAMES
+
+parent, look_up = os.getpid(), socket.getaddrinfo
+def silent_in_the_parent(*asked, **more):
+    threading.Event().wait(30 if os.getpid() == parent else 0)
+    return look_up(*asked, **more)
+socket.getaddrinfo = silent_in_the_parent
+try:
+    NAMES.addresses("localhost", 80, 0.01)
+except TimeoutError:
+    child = os.fork()
+    if not child:
+        os._exit(0 if "127.0.0.1" in NAMES.addresses("localhost", 80, 30) else 1)
+    raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+raise SystemExit("it was looked up")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_forked_child_does_not_wait_for_what_its_parent_asked() -> None:
+    assert subprocess.run([sys.executable, "-c", FORKS], timeout=120, check=False).returncode == 0
 
 
 def test_the_system_knows_this_machine() -> None:
