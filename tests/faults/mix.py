@@ -21,7 +21,8 @@ from tests.faults.corpus import COLLECTION, SPACE, Held, Shop, listed
 from tests.faults.proxy import Choice, Clock, Event, Proxy, Seen, faulty_proxy
 from tests.store.qdrant_server import running_server
 
-DEADLINE = 0.6  # seconds that one request may take: what a silent server costs, really waited
+DEADLINE = 0.6  # seconds that a request to a server that falls silent may take; really waited
+AMPLE = 60.0  # and to any other; a busy machine may take long
 LOCK_SECONDS = 120.0  # longer than a lock lives that nobody renews; waited for in no time
 
 Run = Callable[[Connector[Any], Path], Report]
@@ -77,13 +78,19 @@ def gives_back_the_lock(seen: Seen) -> bool:
     return seen.method == "POST" and seen.path.endswith("/points/delete")
 
 
-def live(folder: Path, run: Run, choose: Choice, *, size: int = 70) -> Life:
-    """Fill a collection on a server behind the proxy, change the shop, run again, and once more; look without the proxy."""
+def live(folder: Path, run: Run, choose: Choice, *, size: int = 70, deadline: float = AMPLE) -> Life:
+    """Fill a collection on a server behind the proxy, change the shop, run again, and once more; look without the proxy.
+
+    A request may take `deadline` seconds.
+    """
     shop, clock = Shop(folder, size), Clock()
-    with running_server() as server, faulty_proxy(server.url, choose, now=clock.now) as proxy:
-        reports = [_run(proxy, clock, run, shop)]
+    with (
+        running_server() as server,
+        faulty_proxy(server.url, choose, now=clock.now, patience=deadline) as proxy,
+    ):
+        reports = [_run(proxy, clock, run, shop, deadline)]
         shop.change()
-        reports += [_run(proxy, clock, run, shop), _run(proxy, clock, run, shop)]
+        reports += [_run(proxy, clock, run, shop, deadline), _run(proxy, clock, run, shop, deadline)]
         store = open_store(server.url, COLLECTION)
         try:
             held = listed(store)
@@ -92,22 +99,22 @@ def live(folder: Path, run: Run, choose: Choice, *, size: int = 70) -> Life:
     return Life(reports, held, proxy.events, proxy.hurried(), clock.naps)
 
 
-def _run(proxy: Proxy, clock: Clock, run: Run, shop: Shop) -> Report:
-    with stood_in(clock), Connector(SPACE, proxy.url) as connector_:
+def _run(proxy: Proxy, clock: Clock, run: Run, shop: Shop, deadline: float) -> Report:
+    with stood_in(clock, deadline), Connector(SPACE, proxy.url) as connector_:
         return run(connector_, shop.feed)
 
 
 @contextlib.contextmanager
-def stood_in(clock: Clock) -> Iterator[None]:
-    """Connectors that are opened meanwhile wait by this clock, and a request to a server may take `DEADLINE`."""
+def stood_in(clock: Clock, deadline: float = AMPLE) -> Iterator[None]:
+    """Connectors that are opened meanwhile wait by this clock, and a request to a server may take `deadline` seconds."""
     opening = functools.partial(
         open_store,
         retries=Retries(sleep=clock.sleep),
-        timeout=DEADLINE,
+        timeout=deadline,
         clock=LockClock(now=clock.today, elapsed=clock.now, sleep=clock.sleep),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(connector.connector, "open_store", opening)
-        asking = functools.partial(open_aliases, retries=Retries(sleep=clock.sleep), timeout=DEADLINE)
+        asking = functools.partial(open_aliases, retries=Retries(sleep=clock.sleep), timeout=deadline)
         patch.setattr(connector.connector, "open_aliases", asking)
         yield

@@ -14,7 +14,7 @@ from connector.stages import embed, parse
 from connector.store.opening import open_store
 from tests.faults.catalogue import FAULTS, UNTIL_DEADLINE, Fault
 from tests.faults.corpus import COLLECTION, SPACE, Shop, listed
-from tests.faults.mix import RUNS, Life, Run, gives_back_the_lock, live, stood_in
+from tests.faults.mix import AMPLE, DEADLINE, RUNS, Life, Run, gives_back_the_lock, live, stood_in
 from tests.faults.proxy import Choice, Clock, Plan, Seen, faulty_proxy, once
 from tests.store.qdrant_server import running_server
 
@@ -76,7 +76,8 @@ def test_without_faults_the_reports_say_what_was_done(untroubled: Untroubled) ->
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_met_by_each_kind_of_request(fault: str, tmp_path: Path, untroubled: Untroubled) -> None:
     clean = untroubled("sync")  # it makes every kind of request that an ingest makes
-    life = live(tmp_path / "shop", RUNS["sync"], first_of_each_kind(fault))
+    deadline = 3 * DEADLINE if fault in UNTIL_DEADLINE else AMPLE
+    life = live(tmp_path / "shop", RUNS["sync"], first_of_each_kind(fault), deadline=deadline)
     check(life, clean)
     assert len(life.met) >= (2 if fault in UNTIL_DEADLINE else 5)
     # Two more where a collection that was made without our hearing of it has to be looked at.
@@ -101,7 +102,7 @@ def test_a_fifth_of_the_requests_meets_some_fault_fifty_times(
 
 
 def mixed(seed: int, run: Run, folder: Path, clean: Life) -> None:
-    life = live(folder / "shop", run, Plan(RATE, seed))
+    life = live(folder / "shop", run, Plan(RATE, seed), deadline=DEADLINE)
     check(life, clean)
     assert life.met
     assert len(life.events) <= MOST_REQUESTS * len(clean.events)

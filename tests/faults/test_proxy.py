@@ -175,6 +175,14 @@ def test_who_comes_back_too_soon_is_told_from_who_waits(book: str) -> None:
         assert len(proxy.hurried()) == hurried
 
 
+def test_who_may_have_given_up_on_the_answer_is_not_told_from_who_waits(book: str) -> None:
+    choose = once("429, seconds", lambda seen: True)
+    with faulty_proxy(book, choose, patience=0.0) as proxy, connected(proxy) as connection:
+        put(connection)
+        put(connection)
+    assert not proxy.hurried()
+
+
 def test_a_server_that_is_not_there_is_a_bad_gateway(book: str) -> None:
     with faulty_proxy("http://127.0.0.1:1", lambda seen: None) as proxy:
         assert outcome(proxy) == "502"
