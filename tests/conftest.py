@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import ipaddress
 import logging
@@ -86,15 +85,13 @@ def _no_name_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     look_up = socket.getaddrinfo
 
     def local(host: Any, *rest: Any, **options: Any) -> Any:
-        with contextlib.suppress(ValueError):
-            ipaddress.ip_address(as_text(host))
-            return look_up(host, *rest, **options)
-        if as_text(host) in ("", "localhost", socket.gethostname()):
-            return look_up(host, *rest, **options)
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    def as_text(host: Any) -> str:
-        return host.decode() if isinstance(host, bytes) else host or ""
+        name = host.decode() if isinstance(host, bytes) else host or ""
+        if name not in ("", "localhost", socket.gethostname()):
+            try:
+                ipaddress.ip_address(name)
+            except ValueError:
+                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from None
+        return look_up(host, *rest, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", local)
 

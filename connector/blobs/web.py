@@ -209,11 +209,7 @@ class _CheckedBackend(httpcore.NetworkBackend):
 
     def _checked_addresses(self, host: str, port: int) -> list[str]:
         try:
-            addresses = (
-                [host]
-                if why_not_public(host) != "no internet address"
-                else self._wire.resolve(host, port, self._deadline.left(self._policy.connect_seconds))
-            )
+            addresses = self._addresses(host, port)
         except TimeoutError as error:
             raise _NotLookedUp from error
         except socket.gaierror as error:
@@ -226,6 +222,11 @@ class _CheckedBackend(httpcore.NetworkBackend):
                     # The address itself stays unsaid: it may be a secret of the inner network.
                     raise AddressRefused(f"an address of {host} that is not public ({why})")
         return list(addresses)
+
+    def _addresses(self, host: str, port: int) -> Sequence[str]:
+        if why_not_public(host) != "no internet address":
+            return [host]  # it is one already
+        return self._wire.resolve(host, port, self._deadline.left(self._policy.connect_seconds))
 
 
 class _Deadline(threading.local):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import pytest
@@ -138,6 +139,16 @@ def test_a_vector_does_not_depend_on_what_else_is_in_the_batch(precision: Precis
 
 
 @torch.inference_mode()
+def test_values_after_an_activation_are_rounded_more_finely() -> None:
+    if not blocks.packs("int8"):
+        pytest.skip("this processor has no products in int8")
+    random = torch.Generator().manual_seed(0)
+    values = torch.nn.functional.silu(torch.randn(32, 64, generator=random))
+    same = functools.partial(blocks.product, (torch.eye(64), None), precision="int8", device="cpu")
+    errors = [float((same(after=after)(values) - values).abs().mean()) for after in ("", "silu")]
+    assert errors[1] < 0.7 * errors[0]
+
+
 def test_zeros_pass_through_8_bits() -> None:
     if not blocks.packs("int8"):
         pytest.skip("this processor has no products in int8")

@@ -166,13 +166,11 @@ class Proxy:
         for place, event in enumerate(self.events):
             later = (each for each in self.events[place + 1 :] if each.seen.key == event.seen.key)
             following = next(later, None)
-            if (
-                event.asked is None
-                or following is None
-                or following.really - event.really >= self._patience / 2
-            ):
+            if event.asked is None or following is None:
                 continue
-            if following.at < event.at + event.asked:
+            # By half its patience no client has given up, also where its request was long on its way here.
+            heard = following.really - event.really < self._patience / 2
+            if heard and following.at < event.at + event.asked:
                 again.append((event, following))
         return again
 
