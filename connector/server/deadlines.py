@@ -21,7 +21,8 @@ class Deadlines:
     """Refuses bodies that are too large (from their header, where it says so), too slow, or too many at once.
 
     A body that comes is counted while it is read, whatever its header said. The route sees a `Problem` raised by
-    `receive`, and whatever it answers then, the client gets that problem.
+    `receive`, a stream's after all bytes that were within the limit, and whatever it answers then, the client gets that
+    problem.
     """
 
     def __init__(self, app: ASGIApp, config: ServerConfig) -> None:
@@ -109,31 +110,39 @@ class _Exchange:
             raise self._refuse(self._too_slow()) from None
         self._waited += self._loop.time() - began
         self._go_on()
-        if message["type"] == "http.request":
-            self._count(len(message.get("body", b"")))
-            self._whole = not message.get("more_body", False)
-        return message
+        return self._counted(message) if message["type"] == "http.request" else message
 
     def _patience(self) -> float:
         """Seconds to wait for more of the body."""
         return self._limits.config.body_seconds + self._came / SLOWEST - self._waited
 
-    def _count(self, size: int) -> None:
-        self._came += size
-        if self._came > self._most:
-            raise self._refuse(self._too_large())
+    def _counted(self, message: Message) -> Message:
+        body: bytes = message.get("body", b"")
+        room = self._most - self._came
+        self._came += len(body)
+        if len(body) > room:
+            problem = self._refuse(self._too_large())
+            if not self._streamed:
+                raise problem
+            # How much comes at a time is the network's affair: what a stream has room for is taken, then it is refused.
+            return {**message, "body": body[:room], "more_body": True}
         if not self._streamed:
-            self._held += size
-            self._limits.held += size
-            if self._limits.held > self._limits.config.max_held_bytes:
-                raise self._refuse(
-                    Problem(
-                        429,
-                        "too_many_bytes",
-                        "Too many large requests at once. Try again later.",
-                        headers={"Retry-After": RETRY_AFTER},
-                    )
+            self._hold(len(body))
+        self._whole = not message.get("more_body", False)
+        return message
+
+    def _hold(self, size: int) -> None:
+        self._held += size
+        self._limits.held += size
+        if self._limits.held > self._limits.config.max_held_bytes:
+            raise self._refuse(
+                Problem(
+                    429,
+                    "too_many_bytes",
+                    "Too many large requests at once. Try again later.",
+                    headers={"Retry-After": RETRY_AFTER},
                 )
+            )
 
     async def _give(self, message: Message) -> None:
         if self._refused is not None and not self._started:

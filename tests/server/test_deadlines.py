@@ -55,7 +55,7 @@ class Server:
                 async for part in request.stream():
                     total += len(part)
             except Exception as error:
-                self.seen.append(type(error).__name__)
+                self.seen.append(f"{type(error).__name__} after {total}")
                 raise
             return total
 
@@ -173,7 +173,16 @@ def test_a_stream_has_a_limit_of_its_own(server: Server, url: str) -> None:
         assert client.post("/ingest", content=b"a" * 4 * BODY).json() == 4 * BODY
         answer = client.post("/ingest", content=(b"a" * BODY for _ in range(6)))
         assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
-    assert server.seen[-1] == "Problem"
+    assert server.seen[-1] == f"Problem after {5 * BODY}"
+
+
+def test_a_stream_is_refused_after_what_was_within_the_limit(server: Server, url: str) -> None:
+    """However much of it comes at a time: here all of it at once."""
+    server.seen.clear()
+    chunk = b"%x\r\n%s\r\n" % (6 * BODY, b"a" * 6 * BODY)
+    status, problem = raw(url, head("/ingest", "Transfer-Encoding: chunked") + chunk)
+    assert (status, problem["code"]) == (413, "body_too_large")
+    assert server.seen == [f"Problem after {5 * BODY}"]
 
 
 def test_an_answer_that_takes_too_long_is_given_up(server: Server, url: str) -> None:

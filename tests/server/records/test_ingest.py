@@ -18,7 +18,7 @@ from tests.blobs.pictures import corners, photo, saved
 from tests.blobs.servers import World, played
 from tests.blobs.test_web import HOSTILE, NAMES
 from tests.conftest import Product, Shop
-from tests.server.conftest import Live, OpenLive, dial, rest
+from tests.server.conftest import ROWS, Live, OpenLive, dial, rest
 from tests.server.records.test_records import THINGS, Thing
 
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -251,22 +251,25 @@ def test_a_client_that_goes_half_way_leaves_what_it_sent(live: Live) -> None:
     assert live.client.get("/records/half").status_code == 404
 
 
-def test_more_than_is_taken_is_a_413_and_what_came_is_stored(open_live: OpenLive) -> None:
-    live = open_live(max_ingest_bytes=200_000)
+@pytest.mark.parametrize("at_a_time", [1_000, 2_000_000])
+def test_more_than_is_taken_is_a_413_and_what_came_is_stored(open_live: OpenLive, at_a_time: int) -> None:
+    live = open_live(max_ingest_bytes=50_000)
     content = lines(*(row(number, brand="x" * 1_000) for number in range(1_000)))
     assert len(content) > 1_000_000
     told = live.client.post("/ingest", content=content, headers=NDJSON)
     assert told.status_code == 413
 
     def streamed() -> Iterator[bytes]:
-        for start in range(0, len(content), 1_000):
-            yield content[start : start + 1_000]
+        for start in range(0, len(content), at_a_time):
+            yield content[start : start + at_a_time]
 
     response = live.client.post("/ingest", content=streamed(), headers=NDJSON)
     assert response.status_code == 413
     until_free(live)
-    assert live.client.get("/records/n0").status_code == 200
-    assert live.client.get("/records/n999").status_code == 404
+    whole = content[:50_000].count(b"\n")
+    assert live.client.get("/count").json() == {"count": ROWS + whole}
+    assert live.client.get(f"/records/n{whole - 1}").status_code == 200
+    assert live.client.get(f"/records/n{whole}").status_code == 404
 
 
 def test_a_line_that_is_too_long_is_a_rejection_and_the_next_is_read(open_live: OpenLive) -> None:
