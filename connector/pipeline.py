@@ -110,14 +110,16 @@ def in_order(
     pool: Executor,
     in_flight: int,
     done: Callable[[T], bool] = lambda item: False,
+    cost: Callable[[T], int] = lambda item: 1,
 ) -> Iterator[T]:
     """`map(work, items)` over a pool's threads, results in order, at most `in_flight` items begun and not yet read.
 
     Items that are `done` already go along in their places; handing them to a thread would cost more than it gives.
+    A heavy item may `cost` the room of several; one always has room.
     """
     begun = ((item, None if done(item) else pool.submit(work, item)) for item in items)
     # In a thread of its own, so that results are handed on while a slow source still keeps the next item to itself.
-    reading = ahead(begun, in_flight - 1)
+    reading = ahead(begun, in_flight - 1, lambda one: cost(one[0]))
     try:
         for item, result in reading:
             yield item if result is None else result.result()

@@ -17,6 +17,11 @@ from PIL import Image
 
 from connector import Blob, Connector, Field, Id, ImageSpace, ModelHandler, Schema, Text, field
 
+# The servers of the tests are on this machine, and no company's proxy is asked for them. Here, so that processes that tests
+# start find none either, and before anything is opened that lives longer than a test.
+for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    del os.environ[name]
+
 
 class Product(Schema):
     """What the shop sells."""
@@ -94,6 +99,7 @@ def _no_name_servers(monkeypatch: pytest.MonkeyPatch) -> None:
         return look_up(host, *rest, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", local)
+    monkeypatch.setattr(socket, "getfqdn", lambda name="": name)  # every HTTPServer asks for its own
 
 
 @pytest.fixture

@@ -67,8 +67,8 @@ def _check_int8(name: str) -> None:
 
     if name != "cpu" or not packs("int8"):
         raise ModelUnavailable(
-            f"precision 'int8' is not there on device {name!r}: it needs a CPU, and a PyTorch with oneDNN's 8-bit "
-            "products. Use precision='auto'."
+            f"precision 'int8' is not there on device {name!r}: it needs a CPU that adds 8-bit products up exactly "
+            "(with VNNI or AMX), and a PyTorch with oneDNN's 8-bit products. Use precision='auto'."
         )
 
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from connector.draft import Draft, Item
 from connector.errors import BlobError, BlobUnavailable
-from connector.pipeline import in_order
+from connector.pipeline import PICTURE_BYTES_AHEAD, in_order
 from connector.stages.run import Run
 
 if TYPE_CHECKING:
     from connector.blobs.fetch import Fetched
 
 LOADING_THREADS = max(4, os.cpu_count() or 4)  # more than the cores: some of them wait for disks and servers
+IN_FLIGHT = 2 * LOADING_THREADS
 
 
 def load(run: Run, units: Iterable[list[Item]]) -> Iterator[list[Item]]:
@@ -25,9 +26,18 @@ def load(run: Run, units: Iterable[list[Item]]) -> Iterator[list[Item]]:
     pool = ThreadPoolExecutor(LOADING_THREADS, thread_name_prefix="connector-blobs")
     work = functools.partial(_load, run)
     try:
-        yield from in_order(work, units, pool, in_flight=2 * LOADING_THREADS, done=_is_loaded)
+        yield from in_order(work, units, pool, IN_FLIGHT, done=_is_loaded, cost=room)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def room(items: Iterable[Item]) -> int:
+    """How many of the `IN_FLIGHT` places items take together: one, and more where rows hold their pictures themselves.
+
+    Otherwise what waits to be decoded would grow with the cores.
+    """
+    held = sum(item.inline for item in items if isinstance(item, Draft))
+    return 1 + IN_FLIGHT * held // PICTURE_BYTES_AHEAD
 
 
 def load_again(run: Run, draft: Draft) -> None:

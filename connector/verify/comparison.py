@@ -15,7 +15,7 @@ from connector.errors import BlobError, BlobUnavailable, OperationalError
 from connector.pipeline import in_order
 from connector.report import Rejection
 from connector.schema.schema import Schema, definition_of
-from connector.stages.load import LOADING_THREADS
+from connector.stages.load import IN_FLIGHT, LOADING_THREADS, room
 from connector.store.points import Digests, point_id, schema_name, stored_values
 from connector.transformation import PictureFrame
 from connector.verify.audit import Finding, Kind, Tally
@@ -71,7 +71,7 @@ class Comparison:
         """Compare every row; findings about records that are in the source are made here or in `conclude`."""
         self._prepare_suspects()
         with ThreadPoolExecutor(LOADING_THREADS, thread_name_prefix="connector-blobs") as pool:
-            for unit in in_order(self._look, self._placed(chunks), pool, in_flight=4 * LOADING_THREADS):
+            for unit in in_order(self._look, self._placed(chunks), pool, IN_FLIGHT, cost=_room):
                 for item, place in unit:
                     self._judge(item, place)
         self._settle_suspects()
@@ -241,6 +241,10 @@ def _is_its_own(made: object, point: Point) -> bool:
     if isinstance(made, Unembeddable) or not isinstance(made, dict):
         return True  # the model refuses it now, so nothing can be said
     return float(made[FUSED] @ point.vectors[FUSED]) >= SAME_VECTOR
+
+
+def _room(unit: list[Placed]) -> int:
+    return room(item for item, _ in unit)
 
 
 def _digests_now(draft: Draft) -> Digests:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
+import platform
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -171,6 +175,16 @@ def test_bytes_are_centred_and_halved_exactly(precision: Precision, near: float)
     made = blocks.byte_product((weight, bias), precision=precision, device="cpu")(rows)
     wanted = functional.linear((rows.double() - 128) / 128, weight.double(), bias.double())
     assert distance(made, wanted) < near
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="such instructions are x86's")
+@pytest.mark.parametrize("instructions", ["AVX2", "AVX512_CORE"])
+def test_8_bits_are_offered_only_where_their_sums_do_not_overflow(instructions: str) -> None:
+    """Without VNNI two products are added up in 16 bits; what the processor could do more is forbidden to a process."""
+    code = "from connector.engine.blocks import packs; print(packs('float32'), packs('int8'))"
+    given = {**os.environ, "ONEDNN_MAX_CPU_ISA": instructions}
+    ran = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["True", "False"]
 
 
 def test_a_missing_operator_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
