@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.faults.corpus import Difference, difference
 from tests.faults.crash import COMMANDS, prepared
-from tests.faults.mix import DEADLINE, RUNS, live
+from tests.faults.mix import RUNS, live
 from tests.faults.proxy import Plan
 
 RATE = 0.2
@@ -53,7 +53,7 @@ def mixes(work: Path, seeds: int) -> Iterable[Line]:
         clean = live(work / f"clean-{name}", run, lambda seen: None)
         met = requests = unequal = hurried = 0
         for seed in range(seeds):
-            life = live(work / f"mix-{name}-{seed}", run, Plan(RATE, seed), deadline=DEADLINE)
+            life = live(work / f"mix-{name}-{seed}", run, Plan(RATE, seed))
             met, requests = met + len(life.met), requests + len(life.events)
             found = difference(dict(clean.held), life.held, {})
             unequal += sum(dataclasses.astuple(found)) + (life.counts != clean.counts)

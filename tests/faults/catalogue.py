@@ -43,6 +43,10 @@ class Exchange(Protocol):
         """Send the client some bytes."""
         ...
 
+    def take_too_long(self) -> None:
+        """Let the client's time for this try be over."""
+        ...
+
     async def until_given_up(self) -> None:
         """Wait until the client closes the connection, or the proxy does."""
         ...
@@ -112,6 +116,7 @@ async def _eof(exchange: Exchange) -> None:
 
 
 async def _silence(exchange: Exchange) -> None:
+    exchange.take_too_long()
     await exchange.until_given_up()
     exchange.end()
 
@@ -153,6 +158,7 @@ async def _half_json(exchange: Exchange) -> None:
 
 async def _drip(exchange: Exchange) -> None:
     given = await exchange.carry_out()
+    exchange.take_too_long()
     for byte in given.head + given.body:
         await exchange.send(bytes([byte]))
         await asyncio.sleep(DRIP_SECONDS)
@@ -212,4 +218,8 @@ FAULTS: Final = {
     for applied, plays in ((False, BEFORE), (True, AFTER))
     for name, play in plays.items()
 }
-UNTIL_DEADLINE: Final = ("silence", "applied, silence", "drip")  # each costs a client its whole time-out
+UNTIL_DEADLINE: Final = (
+    "silence",
+    "applied, silence",
+    "drip",
+)  # each costs a client all the time it has for a try

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import connector.connector
+import connector.store.wire
 from connector import Connector
 from connector.report import Report
 from connector.store.lock import Clock as LockClock
@@ -21,8 +23,9 @@ from tests.faults.corpus import COLLECTION, SPACE, Held, Shop, listed
 from tests.faults.proxy import Choice, Clock, Event, Proxy, Seen, faulty_proxy
 from tests.store.qdrant_server import running_server
 
-DEADLINE = 0.6  # seconds that a request to a server that falls silent may take; really waited
-AMPLE = 60.0  # and to any other; a busy machine may take long
+AMPLE = (
+    60.0  # seconds; a try of which the proxy does not say that it is late is not, however busy the machine
+)
 LOCK_SECONDS = 120.0  # longer than a lock lives that nobody renews; waited for in no time
 
 Run = Callable[[Connector[Any], Path], Report]
@@ -78,19 +81,13 @@ def gives_back_the_lock(seen: Seen) -> bool:
     return seen.method == "POST" and seen.path.endswith("/points/delete")
 
 
-def live(folder: Path, run: Run, choose: Choice, *, size: int = 70, deadline: float = AMPLE) -> Life:
-    """Fill a collection on a server behind the proxy, change the shop, run again, and once more; look without the proxy.
-
-    A request may take `deadline` seconds.
-    """
+def live(folder: Path, run: Run, choose: Choice, *, size: int = 70) -> Life:
+    """Fill a collection on a server behind the proxy, change the shop, run again, and once more; look without the proxy."""
     shop, clock = Shop(folder, size), Clock()
-    with (
-        running_server() as server,
-        faulty_proxy(server.url, choose, now=clock.now, patience=deadline) as proxy,
-    ):
-        reports = [_run(proxy, clock, run, shop, deadline)]
+    with running_server() as server, faulty_proxy(server.url, choose, clock) as proxy:
+        reports = [_run(proxy, run, shop)]
         shop.change()
-        reports += [_run(proxy, clock, run, shop, deadline), _run(proxy, clock, run, shop, deadline)]
+        reports += [_run(proxy, run, shop), _run(proxy, run, shop)]
         store = open_store(server.url, COLLECTION)
         try:
             held = listed(store)
@@ -99,22 +96,30 @@ def live(folder: Path, run: Run, choose: Choice, *, size: int = 70, deadline: fl
     return Life(reports, held, proxy.events, proxy.hurried(), clock.naps)
 
 
-def _run(proxy: Proxy, clock: Clock, run: Run, shop: Shop, deadline: float) -> Report:
-    with stood_in(clock, deadline), Connector(SPACE, proxy.url) as connector_:
+def _run(proxy: Proxy, run: Run, shop: Shop) -> Report:
+    with stood_in(proxy.clock), Connector(SPACE, proxy.url) as connector_:
         return run(connector_, shop.feed)
 
 
 @contextlib.contextmanager
-def stood_in(clock: Clock, deadline: float = AMPLE) -> Iterator[None]:
-    """Connectors that are opened meanwhile wait by this clock, and a request to a server may take `deadline` seconds."""
+def stood_in(clock: Clock) -> Iterator[None]:
+    """Connectors that are opened meanwhile wait by this clock, and their tries end by it."""
+    send = httpx.Client.send
+
+    def signed(client: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
+        clock.sign(request.headers)
+        return send(client, request, **options)
+
     opening = functools.partial(
         open_store,
         retries=Retries(sleep=clock.sleep),
-        timeout=deadline,
+        timeout=AMPLE,
         clock=LockClock(now=clock.today, elapsed=clock.now, sleep=clock.sleep),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(connector.connector, "open_store", opening)
-        asking = functools.partial(open_aliases, retries=Retries(sleep=clock.sleep), timeout=deadline)
+        asking = functools.partial(open_aliases, retries=Retries(sleep=clock.sleep), timeout=AMPLE)
         patch.setattr(connector.connector, "open_aliases", asking)
+        patch.setattr(connector.store.wire, "within", clock.within)
+        patch.setattr(httpx.Client, "send", signed)
         yield

@@ -13,20 +13,24 @@ import asyncio
 import contextlib
 import dataclasses
 import hashlib
-import math
 import random
 import socket
 import struct
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from concurrent.futures import Future, InvalidStateError
+from typing import Any, Final, TypeVar
 
+from connector.store.retry import Passing
 from tests.faults.catalogue import FAULTS, Answer, Fault, answer
 
 _LONGEST_HEAD: Final = 64 * 1024
+_TRY: Final = "x-try"
 IN_A_ROW: Final = 3
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,14 +59,12 @@ class Event:
 
     Attributes:
         at: when it arrived, by the proxy's clock, in seconds.
-        really: when it arrived, naps not counted, in seconds.
         fault: the fault it met, None where it met none.
         asked: seconds that a Retry-After asked the client to wait.
     """
 
     seen: Seen
     at: float
-    really: float
     fault: Fault | None
     asked: float | None = None
 
@@ -111,11 +113,17 @@ def once(name: str, when: Callable[[Seen], bool]) -> Choice:
 
 
 class Clock:
-    """The time as if waiting took any: what `sleep` was asked for is added to what passed. Safe for threads."""
+    """The time as if waiting took any, for a client and the proxy before it. Safe for threads.
+
+    What `sleep` was asked for is added to what passed. A try ends as late when the proxy says so, and not because a busy
+    machine takes long: which try meets what is then a matter of the seed alone.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._slept = 0.0
+        self._tries: list[Future[Any]] = []
+        self._thread = threading.local()
         self.naps: list[float] = []
 
     def now(self) -> float:
@@ -134,11 +142,49 @@ class Clock:
             self._slept += seconds
             self.naps.append(seconds)
 
+    def within(self, seconds: float, call: Callable[[], T]) -> T:
+        """As `connector.store.retry.within`, whose late calls are left to themselves, too."""
+        outcome: Future[T] = Future()
+        with self._lock:
+            number = len(self._tries)
+            self._tries.append(outcome)
+
+        def run() -> None:
+            self._thread.number = number
+            try:
+                made = call()
+            # A border between threads: whatever was raised there is raised again here.
+            except BaseException as error:  # noqa: BLE001
+                _settle(outcome.set_exception, error)
+            else:
+                _settle(outcome.set_result, made)
+
+        threading.Thread(target=run, name="qdrant-request", daemon=True).start()
+        return outcome.result(seconds)
+
+    def sign(self, headers: MutableMapping[str, str]) -> None:
+        """Say in a request which try it belongs to."""
+        number = getattr(self._thread, "number", None)
+        if number is not None:
+            headers[_TRY] = str(number)
+
+    def too_late(self, number: int) -> None:
+        """End a try."""
+        with self._lock:
+            outcome = self._tries[number]
+        _settle(outcome.set_exception, Passing("no answer within the time"))
+
+
+def _settle(how: Callable[[Any], None], what: object) -> None:
+    """Say what became of a try, unless that was said before."""
+    with contextlib.suppress(InvalidStateError):
+        how(what)
+
 
 class Proxy:
     """What tests may ask of it: where it listens, and what it saw."""
 
-    def __init__(self, upstream: str, choose: Choice, now: Callable[[], float], patience: float) -> None:
+    def __init__(self, upstream: str, choose: Choice, clock: Clock) -> None:
         parts = urllib.parse.urlsplit(upstream)
         assert parts.hostname is not None
         assert parts.port is not None
@@ -147,9 +193,8 @@ class Proxy:
         self.server = (parts.hostname, parts.port)
         self.stopping = asyncio.Event()
         self.late: list[bytes] = []
+        self.clock = clock
         self._choose = choose
-        self._now = now
-        self._patience = patience
         self._at_work: set[asyncio.Task[None]] = set()
 
     @property
@@ -158,19 +203,12 @@ class Proxy:
         return [event for event in self.events if event.fault is not None]
 
     def hurried(self) -> list[tuple[Event, Event]]:
-        """Requests that were sent again sooner than a Retry-After had asked, each after the one that was answered so.
-
-        Whoever may have given up on the answer, which on a busy machine can take long, need not have heard what it asked.
-        """
+        """Requests that were sent again sooner than a Retry-After had asked, each after the one that was answered so."""
         again: list[tuple[Event, Event]] = []
         for place, event in enumerate(self.events):
             later = (each for each in self.events[place + 1 :] if each.seen.key == event.seen.key)
             following = next(later, None)
-            if event.asked is None or following is None:
-                continue
-            # By half its patience no client has given up, also where its request was long on its way here.
-            heard = following.really - event.really < self._patience / 2
-            if heard and following.at < event.at + event.asked:
+            if event.asked is not None and following is not None and following.at < event.at + event.asked:
                 again.append((event, following))
         return again
 
@@ -206,7 +244,7 @@ class Proxy:
         seen = Seen(len(self.events), method, urllib.parse.urlsplit(path).path, key)
         fault = self._choose(seen)
         exchange = _Exchange(self, seen.number, request, reader, writer)
-        self.events.append(Event(seen, self._now(), time.monotonic(), fault))
+        self.events.append(Event(seen, self.clock.now(), fault))
         if fault is None:
             given = await exchange.carry_out()
             await self.carry_out_late()
@@ -255,6 +293,11 @@ class _Exchange:
         self._writer.write(data)
         await self._writer.drain()
 
+    def take_too_long(self) -> None:
+        """End the client's try, where its clock is the proxy's."""
+        if (number := _header(self._request, _TRY)) is not None:
+            self._proxy.clock.too_late(int(number))
+
     async def until_given_up(self) -> None:
         """Wait until the client closes the connection."""
         while await self._reader.read(1024):
@@ -301,29 +344,30 @@ async def _read_message(reader: asyncio.StreamReader) -> Answer | None:
     """A request or an answer whose length is told; None at the end of the connection."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
-        length = 0
-        for line in head.split(b"\r\n")[1:]:
-            name, _, value = line.partition(b":")
-            if name.lower() == b"content-length":
-                length = int(value)
+        length = int(_header(Answer(head, b""), "content-length") or 0)
         return Answer(head, await reader.readexactly(length))
     except asyncio.IncompleteReadError:
         return None
 
 
+def _header(message: Answer, wanted: str) -> str | None:
+    for line in message.head.decode("latin-1").split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        if name.lower() == wanted:
+            return value.strip()
+    return None
+
+
 @contextlib.contextmanager
-def faulty_proxy(
-    upstream: str, choose: Choice, *, now: Callable[[], float] = time.monotonic, patience: float = math.inf
-) -> Iterator[Proxy]:
+def faulty_proxy(upstream: str, choose: Choice, clock: Clock | None = None) -> Iterator[Proxy]:
     """Listen on a free port of 127.0.0.1 for as long as the block runs.
 
     Args:
         upstream: "http://127.0.0.1:…", the server behind it.
         choose: the fault that a request meets; see `Plan` and `once`.
-        now: the clock that events are logged by; see `Clock`.
-        patience: seconds of real time that a client waits for an answer.
+        clock: the client's, where it has one.
     """
-    proxy = Proxy(upstream, choose, now, patience)
+    proxy = Proxy(upstream, choose, clock or Clock())
     listening = socket.create_server(("127.0.0.1", 0))
     proxy.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     running: list[asyncio.AbstractEventLoop] = []
@@ -336,10 +380,10 @@ def faulty_proxy(
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),), name="faulty-proxy", daemon=True)
     thread.start()
-    ready.wait(10)
+    assert ready.wait(60), "the proxy did not start"
     try:
         yield proxy
     finally:
         running[0].call_soon_threadsafe(proxy.stopping.set)
-        thread.join(10)
+        thread.join(60)
         listening.close()

@@ -12,9 +12,9 @@ from connector import Connector
 from connector.errors import StoreUnavailable
 from connector.stages import embed, parse
 from connector.store.opening import open_store
-from tests.faults.catalogue import FAULTS, UNTIL_DEADLINE, Fault
+from tests.faults.catalogue import FAULTS, Fault
 from tests.faults.corpus import COLLECTION, SPACE, Shop, listed
-from tests.faults.mix import AMPLE, DEADLINE, RUNS, Life, Run, gives_back_the_lock, live, stood_in
+from tests.faults.mix import RUNS, Life, Run, gives_back_the_lock, live, stood_in
 from tests.faults.proxy import Choice, Clock, Plan, Seen, faulty_proxy, once
 from tests.store.qdrant_server import running_server
 
@@ -45,11 +45,11 @@ def untroubled(tmp_path_factory: pytest.TempPathFactory) -> Untroubled:
 
 
 def first_of_each_kind(name: str) -> Choice:
-    """The first request to each path, with each method, meets this fault; those for points only, where it takes long."""
+    """The first request to each path, with each method, meets this fault."""
     met: set[tuple[str, str]] = set()
 
     def choose(seen: Seen) -> Fault | None:
-        if (seen.method, seen.path) in met or (name in UNTIL_DEADLINE and not seen.path.endswith("/points")):
+        if (seen.method, seen.path) in met:
             return None
         met.add((seen.method, seen.path))
         return FAULTS[name]
@@ -76,10 +76,9 @@ def test_without_faults_the_reports_say_what_was_done(untroubled: Untroubled) ->
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_met_by_each_kind_of_request(fault: str, tmp_path: Path, untroubled: Untroubled) -> None:
     clean = untroubled("sync")  # it makes every kind of request that an ingest makes
-    deadline = 3 * DEADLINE if fault in UNTIL_DEADLINE else AMPLE
-    life = live(tmp_path / "shop", RUNS["sync"], first_of_each_kind(fault), deadline=deadline)
+    life = live(tmp_path / "shop", RUNS["sync"], first_of_each_kind(fault))
     check(life, clean)
-    assert len(life.met) >= (2 if fault in UNTIL_DEADLINE else 5)
+    assert len(life.met) >= 5
     # Two more where a collection that was made without our hearing of it has to be looked at.
     assert len(life.events) <= len(clean.events) + len(life.met) + 2
 
@@ -102,7 +101,7 @@ def test_a_fifth_of_the_requests_meets_some_fault_fifty_times(
 
 
 def mixed(seed: int, run: Run, folder: Path, clean: Life) -> None:
-    life = live(folder / "shop", run, Plan(RATE, seed), deadline=DEADLINE)
+    life = live(folder / "shop", run, Plan(RATE, seed))
     check(life, clean)
     assert life.met
     assert len(life.events) <= MOST_REQUESTS * len(clean.events)
@@ -133,7 +132,7 @@ def test_a_server_that_stays_away_ends_the_run_and_the_next_one_goes_on(
         return FAULTS["503"] if seen.number >= down_from and not over else None
 
     over: list[bool] = []
-    with running_server() as server, faulty_proxy(server.url, choose, now=clock.now) as proxy:
+    with running_server() as server, faulty_proxy(server.url, choose, clock) as proxy:
         with stood_in(clock), Connector(SPACE, proxy.url) as connector:
             with pytest.raises(StoreUnavailable, match="nothing is lost; run it again"):
                 RUNS[command](connector, shop.feed)
@@ -152,7 +151,7 @@ def test_a_server_that_stays_away_ends_the_run_and_the_next_one_goes_on(
 def test_a_lock_is_given_back_although_the_first_try_fails(fault: str, tmp_path: Path) -> None:
     shop, clock = Shop(tmp_path / "shop", 10), Clock()
     choose = once(fault, gives_back_the_lock)
-    with running_server() as server, faulty_proxy(server.url, choose, now=clock.now) as proxy:
+    with running_server() as server, faulty_proxy(server.url, choose, clock) as proxy:
         for _ in range(2):
             with stood_in(clock), Connector(SPACE, proxy.url) as connector:
                 assert connector.sync(shop.feed).balances

@@ -8,17 +8,20 @@ import email.utils
 import http.client
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TypeAlias
 
 import pytest
 
+from connector.store.retry import Passing
 from tests.faults import catalogue
 from tests.faults.catalogue import AFTER, ASKED_SECONDS, BEFORE, FAULTS, UNTIL_DEADLINE, Fault
 from tests.faults.proxy import IN_A_ROW, Clock, Plan, Proxy, Seen, faulty_proxy, once
 
 BODY = b'{"result": "written down in full", "status": "ok"}'
-IMPATIENCE = 0.3  # seconds; what silence outlasts
+HEARKEN = 0.3  # seconds of listening to silence
+AMPLE = 60.0  # seconds for everything that must come
 
 
 class _Book(BaseHTTPRequestHandler):
@@ -59,25 +62,49 @@ def book(written: list[bytes]) -> Iterator[str]:
 
 @contextlib.contextmanager
 def connected(proxy: Proxy) -> Iterator[http.client.HTTPConnection]:
-    connection = http.client.HTTPConnection(proxy.url.removeprefix("http://"), timeout=IMPATIENCE)
+    connection = http.client.HTTPConnection(proxy.url.removeprefix("http://"), timeout=AMPLE)
     try:
         yield connection
     finally:
         connection.close()
 
 
-def put(connection: http.client.HTTPConnection, body: bytes = b"words") -> tuple[int, bytes, str | None]:
-    """Send a request: status, body and Retry-After of its answer."""
-    connection.request("PUT", "/things/points?wait=true", body)
+Answer: TypeAlias = "tuple[int, bytes, str | None]"  # status, body and Retry-After
+
+
+def put(connection: http.client.HTTPConnection, body: bytes = b"words", clock: Clock | None = None) -> Answer:
+    """Send a request, signed where there is a clock, and take its answer."""
+    headers: dict[str, str] = {}
+    if clock is not None:
+        clock.sign(headers)
+    connection.request("PUT", "/things/points?wait=true", body, headers)
+    return answered(connection)
+
+
+def answered(connection: http.client.HTTPConnection) -> Answer:
     with connection.getresponse() as response:
         return response.status, response.read(), response.headers.get("retry-after")
 
 
+def until(happened: Callable[[], bool]) -> None:
+    """Wait for what must come."""
+    end = time.monotonic() + AMPLE
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
 def outcome(proxy: Proxy) -> str:
     """What a plain client makes of one request, in a word."""
+    earlier = len(proxy.events)
     with connected(proxy) as connection:
         try:
-            status, body, _ = put(connection)
+            connection.request("PUT", "/things/points?wait=true", b"words")
+            until(lambda: len(proxy.events) > earlier)
+            fault = proxy.events[earlier].fault
+            if fault is not None and MEANT[fault.name] == "silence":
+                connection.sock.settimeout(HEARKEN)
+            status, body, _ = answered(connection)
         except TimeoutError:
             return "silence"
         except http.client.HTTPException:  # also where nothing came, which is a ConnectionResetError too
@@ -125,6 +152,7 @@ def test_each_fault_is_what_its_name_says_and_the_next_request_meets_none(
     with faulty_proxy(book, once(fault.name, lambda seen: True)) as proxy:
         assert outcome(proxy) == MEANT[fault.name]
         applied = {"applied twice": 2, "504, applied late": 0}.get(fault.name, int(fault.applied))
+        until(lambda: len(written) >= applied)  # who hears nothing does not know when
         assert len(written) == applied
         assert outcome(proxy) == "ok"
     assert len(written) == applied + 1 + (fault.name == "504, applied late")
@@ -164,23 +192,36 @@ def test_a_retry_after_comes_in_seconds_or_as_a_date_and_is_noted(book: str) -> 
             assert asked > ASKED_SECONDS - 1.1
 
 
+class Standing(Clock):
+    """Time passes only for who sleeps."""
+
+    def now(self) -> float:
+        return sum(self.naps)
+
+
 def test_who_comes_back_too_soon_is_told_from_who_waits(book: str) -> None:
     for nap, hurried in ((ASKED_SECONDS - 0.5, 1), (ASKED_SECONDS + 0.0, 0)):
-        clock = Clock()
+        clock = Standing()
         choose = once("429, seconds", lambda seen: True)
-        with faulty_proxy(book, choose, now=clock.now) as proxy, connected(proxy) as connection:
+        with faulty_proxy(book, choose, clock) as proxy, connected(proxy) as connection:
             put(connection)
             clock.sleep(nap)
             put(connection)
         assert len(proxy.hurried()) == hurried
 
 
-def test_who_may_have_given_up_on_the_answer_is_not_told_from_who_waits(book: str) -> None:
-    choose = once("429, seconds", lambda seen: True)
-    with faulty_proxy(book, choose, patience=0.0) as proxy, connected(proxy) as connection:
-        put(connection)
-        put(connection)
-    assert not proxy.hurried()
+@pytest.mark.parametrize("name", UNTIL_DEADLINE)
+def test_a_try_ends_when_the_proxy_says_that_it_is_late(name: str, book: str) -> None:
+    clock = Clock()
+    with faulty_proxy(book, once(name, lambda seen: True), clock) as proxy:
+
+        def ask() -> Answer:
+            with connected(proxy) as connection:
+                return put(connection, clock=clock)
+
+        with pytest.raises(Passing):
+            clock.within(AMPLE, ask)
+        assert clock.within(AMPLE, ask)[:2] == (200, BODY)
 
 
 def test_a_server_that_is_not_there_is_a_bad_gateway(book: str) -> None:
