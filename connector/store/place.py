@@ -2,6 +2,7 @@
 
 `<folder>/<collection>/` holds `collection.json` and, in `shard/`, the engine's files (in `shard-2/` and so on after
 their search graph was built on a copy; `collection.json` says which); `writer.json` says who holds the lock.
+`<folder>/.<collection>.creating` and `.creating.lock` are there while one is made.
 `<folder>/.<alias>.alias` is an alias: a file that holds a collection's name.
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,16 +15,16 @@ from connector.blobs.fetch import Fetched, digest
 from connector.blobs.files import Files
 from connector.blobs.stamps import file_stamp
 from connector.errors import BlobForbidden, BlobNotFound, BlobTooLarge, BlobUnreadable
-from tests.blobs.files import twin
+from tests.blobs.files import LONG_AGO, needs_nanoseconds, stand_elsewhere, twin
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX files")
 
-LONG_AGO = 1_500_000_000_123_456_789
-
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """base/ may be read, outside/ may not; its file is one that base/a.bin could be taken for."""
+    needs_nanoseconds(tmp_path)
+    stand_elsewhere(tmp_path, monkeypatch)
     (tmp_path / "base/deep/er").mkdir(parents=True)
     (tmp_path / "outside").mkdir()
     for name in ("base/a.bin", "base/deep/er/b.bin"):
@@ -163,7 +164,10 @@ def test_a_folder_moved_outside_during_a_run_is_forgotten(tree: Path) -> None:
     with fetcher(tree) as blobs:
         assert blobs.fetch("deep/er/b.bin", unless=stamp) is None
         known = folder.stat().st_ctime_ns
+        give_up = time.monotonic() + 10
         while folder.stat().st_ctime_ns == known:  # a file system's clock has its ticks
+            if time.monotonic() > give_up:
+                pytest.skip("renaming a folder does not change its ctime in this file system")
             folder.rename(tree / "outside/moved")
             (tree / "outside/moved").rename(folder)
         folder.rename(tree / "outside/moved")

@@ -428,7 +428,7 @@ def test_connections_are_bounded_in_all_and_per_host(server: LoopbackServer) -> 
         with lock:
             under_way += 1
             most = max(most, under_way)
-        both.wait(timeout=10)
+        both.wait(timeout=60)
         with lock:
             under_way -= 1
         body(b"data")(handler)

@@ -372,7 +372,7 @@ def running_server(
     finally:
         server.should_exit = True
         loop[0].call_soon_threadsafe(app.stopping.set)
-        thread.join(10)
+        thread.join(60)
         listening.close()
         app.engine.close()
 

@@ -69,7 +69,12 @@ def test_silence_ends_at_the_deadline(retries: Retries, naps: list[float]) -> No
         store.close()
         store = open_store(server.url, "things", retries=retries, timeout=0.3)
         assert store.upsert(points(2)) == [None] * 2
-        assert (len(server.upserts), len(naps)) == (2, 1)
+        store.close()
+        # On a busy machine the time-out may end more requests than the one that nobody answers.
+        assert server.upserts[0].fault == hang()
+        assert naps
+        store = open_store(server.url, "things", retries=retries)
+        assert store.count() == 2
         store.close()
 
 
@@ -127,17 +132,18 @@ def test_a_server_that_stays_away_is_given_up_after_eight_tries(retries: Retries
 
 
 def test_nobody_listening(retries: Retries, naps: list[float]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    store = open_store(f"http://user:hunter2@127.0.0.1:{port}?token=s3cret", "things", retries=retries)
-    with pytest.raises(StoreUnavailable) as caught:
-        store.describe()
+        store = open_store(f"http://user:hunter2@127.0.0.1:{port}?token=s3cret", "things", retries=retries)
+        with pytest.raises(StoreUnavailable) as caught:
+            store.describe()
+        store.close()
     message = str(caught.value)
     assert f"Qdrant at http://127.0.0.1:{port} did not answer" in message
     assert "hunter2" not in message
     assert "s3cret" not in message
     assert len(naps) == 7
-    store.close()
 
 
 def test_the_budget_of_seconds_ends_the_tries_too(naps: list[float]) -> None:

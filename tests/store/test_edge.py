@@ -9,15 +9,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import BinaryIO
 
 import pytest
 
 from connector.errors import StoreLocked, StoreUnavailable
-from connector.store.folder import FILE, FORMAT
+from connector.store import making
+from connector.store.folder import FILE, FORMAT, write_spec
 from connector.store.opening import open_store
-from connector.store.store import Store, Where
+from connector.store.store import CollectionSpec, Store, Where
 from tests.store.samples import Thing, points, spec, vector
 
 
@@ -150,6 +154,103 @@ def test_remains_of_an_interrupted_creation_are_no_collection_and_no_obstacle(tm
     assert store.describe() is None
     store.create(spec())
     assert not remains.exists()
+    store.close()
+
+
+CREATE = """
+import sys
+from connector.store.opening import open_store
+from tests.store.samples import spec
+try:
+    open_store(sys.argv[1], "things").create(spec())
+except Exception as error:
+    print(type(error).__name__)
+"""
+
+
+DIES = """
+import os, signal, sys
+from connector.store import making
+from connector.store.opening import open_store
+from tests.store.samples import spec
+making.write_spec = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+open_store(sys.argv[1], "things").create(spec())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL on this system")
+def test_a_creation_that_was_killed_leaves_no_lock_that_somebody_holds(tmp_path: Path) -> None:
+    assert run(DIES, str(tmp_path)).returncode == -signal.SIGKILL
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".things.creating", ".things.creating.lock"]
+    filled(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["things"]
+
+
+def test_who_makes_what_another_is_making_takes_nothing_away_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, go_on = threading.Event(), threading.Event()
+
+    def write_slowly(path: Path, made: CollectionSpec) -> None:
+        if not closed.is_set():
+            closed.set()
+            assert go_on.wait(120)
+        write_spec(path, made)
+
+    monkeypatch.setattr(making, "write_spec", write_slowly)
+    first, second = opened(tmp_path), opened(tmp_path)
+    with ThreadPoolExecutor(1) as pool:
+        creating = pool.submit(first.create, spec())
+        try:
+            assert closed.wait(60)
+            with pytest.raises(StoreLocked, match=r"is making .*things at this moment\. Run it again\."):
+                second.create(spec())
+            assert run(CREATE, str(tmp_path)).stdout == "StoreLocked\n"
+        finally:
+            go_on.set()
+        creating.result()
+    assert [path.name for path in tmp_path.iterdir()] == ["things"]
+    second.create(spec())
+    assert second.upsert(points(3)) == [None] * 3
+    second.close()
+
+
+def test_a_lock_that_was_given_back_while_it_was_being_taken_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever makes a collection removes the lock's file in the end; another may have opened it just before."""
+    taken: list[BinaryIO] = []
+    lock = making._lock
+
+    def lock_late(file: BinaryIO) -> None:
+        if not taken:
+            (tmp_path / ".things.creating.lock").unlink()
+        taken.append(file)
+        lock(file)
+
+    monkeypatch.setattr(making, "_lock", lock_late)
+    filled(tmp_path)
+    assert len(taken) == 2
+    assert all(file.closed for file in taken)
+    assert [path.name for path in tmp_path.iterdir()] == ["things"]
+
+
+def test_a_collection_that_was_made_just_before_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = making._lock
+
+    def lock_late(file: BinaryIO) -> None:
+        monkeypatch.setattr(making, "_lock", lock)
+        shutil.copytree(tmp_path / "elsewhere" / "things", tmp_path / "things")
+        lock(file)
+
+    filled(tmp_path / "elsewhere")
+    monkeypatch.setattr(making, "_lock", lock_late)
+    store = opened(tmp_path)
+    with pytest.raises(StoreUnavailable, match=r"made .*things at this moment\. Run it again\."):
+        store.create(spec())
+    assert store.count() == 10
     store.close()
 
 
