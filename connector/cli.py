@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from types import FrameType
@@ -41,18 +42,25 @@ for command in (ingest, sync, verify, migrate, search, get, remove, count, optim
     app.command()(command)
 
 
+# Seconds in which a second SIGTERM is no second wish: coreutils' timeout sends one to the process and one to its group.
+ECHO = 0.2
+
+
 class Terminated(BaseException):
     """SIGTERM, as something that unwinds the stack: files are closed and the store is released on the way."""
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends it at once
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    time.sleep(ECHO)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a later one ends it at once
     raise Terminated
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    terminal.escape_what_cannot_be_written()
     configure("plain", quiet=True)
     try:
         app(args=None if arguments is None else list(arguments))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
 import json
 import os
 import sys
@@ -26,6 +28,13 @@ PLAIN_EVERY = 10.0  # seconds between progress lines where there is no terminal
 SHOWN_CODES = 10
 
 
+def escape_what_cannot_be_written() -> None:
+    """Have both streams escape the characters that their encoding lacks: that of a pipe on Windows is not UTF-8."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def note(text: str) -> None:
     """One line for a person, on standard error."""
     sys.stderr.write(text + "\n")
@@ -36,7 +45,9 @@ def _out(text: str) -> None:
 
 
 def _json(value: object) -> None:
-    _out(json.dumps(value, ensure_ascii=False, default=str))
+    # The stream's own escapes, such as \xe9, are not JSON.
+    holds_all = codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8"
+    _out(json.dumps(value, ensure_ascii=not holds_all, default=str))
 
 
 class Run:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from connector import cli
 from tests.commands.conftest import ingest, run, target
 from tests.conftest import Shop
 
@@ -54,6 +59,29 @@ def test_json_everywhere(target: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert printed("get", target, "a3")["price"] == 3.0
     assert printed("count", target) == {"count": 20}
     assert printed("remove", target, "a3") == {"removed": 1}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_what_standard_output_cannot_write_is_escaped_and_json_stays_json(
+    target: str, shop: Shop, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    def printed(*arguments: str) -> str:
+        written = io.BytesIO()
+        with io.TextIOWrapper(written, encoding) as out, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", out)
+            assert run(*arguments) == 0
+            out.flush()
+            return written.getvalue().decode(encoding)
+
+    title = "赤い 🎩, café"
+    Path("feed.jsonl").write_text(json.dumps(shop.row(0, title=title)) + "\n", encoding="utf-8")
+    assert ingest() == 0
+    get, search = ("get", target, "a0"), ("search", target, title, "--handler", "stand-in")
+    assert json.loads(printed(*get, "--json"))["title"] == title
+    assert json.loads(printed(*search, "--json"))[0]["record"]["title"] == title
+    escaped = title.encode(encoding, "backslashreplace").decode(encoding)
+    assert f"title: {escaped}\n" in printed(*get)
+    assert f"  {escaped}  " in printed(*search)
 
 
 WRONG: list[tuple[list[str], str]] = [
@@ -172,6 +200,25 @@ print("heavy:", [name for name in ("torch", "transformers", "qdrant_client") if 
     assert "heavy: [] 0" in done.stdout
 
 
+def test_the_echo_of_a_sigterm_is_no_second_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    echo = SimpleNamespace(sleep=lambda seconds: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(cli, "time", echo)
+    signal.signal(signal.SIGTERM, cli._terminate)
+    with pytest.raises(cli.Terminated):
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Processes that start here hear SIGINT, also where a shell without job control has this one ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_run_cleanly_and_the_next_one_finishes_it(
     target: str, shop: Shop, number: signal.Signals, code: int
@@ -179,18 +226,22 @@ def test_a_signal_ends_a_run_cleanly_and_the_next_one_finishes_it(
     """The feed comes through a pipe that stays open, so the run is surely not over when the signal comes."""
     arguments = [sys.executable, "-m", "connector", "ingest", target, "-", "--handler", "stand-in"]
     files = ["--report", "report.json", "--rejects", "rejects.jsonl"]
-    process = subprocess.Popen(
-        [*arguments, *files], stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()
-    )
+    with _interruptible():
+        process = subprocess.Popen(
+            [*arguments, *files], stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()
+        )
     assert process.stdin is not None
     for line in Path("feed.jsonl").read_text(encoding="utf-8").splitlines() * 30:
         process.stdin.write(line.encode() + b"\n")
     process.stdin.flush()
-    deadline = time.monotonic() + 60
-    while not Path("connector.qdrant", "product", "collection.json").exists() and time.monotonic() < deadline:
-        os.sched_yield()
+    collection = Path("connector.qdrant", "product", "collection.json")
+    deadline = time.monotonic() + 300
+    while not collection.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    begun = collection.exists()
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
+    assert begun, err
     assert process.returncode == code, err
     report = json.loads(Path("report.json").read_text(encoding="utf-8"))
     assert report["read"] == report["new"] + report["changed"] + report["unchanged"] + report["rejected"]

@@ -1,5 +1,6 @@
 """Every example runs, offline, in a folder of its own, and prints what it promises."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,8 @@ def test_an_example_runs_and_prints_what_it_promises(path: Path, tmp_path: Path)
     done = subprocess.run(
         [sys.executable, str(path), *folder, *count],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},  # they print arrows, which not every locale has
         cwd=path.parent.parent,
         check=False,
     )

@@ -38,11 +38,16 @@ code=0
 # The lock is held by this open file, which the sync inherits: it is free when the last of both has ended, however it did.
 exec 9>"$state/lock"
 if flock --wait "$wait" 9; then
+  # Before the sync starts, or a signal in between would leave it behind. Not before `flock`: bash would hold it back until
+  # the wait for the lock ends.
+  sync=
+  stopped=
+  trap 'stopped=1; [[ -z $sync ]] || kill -TERM "$sync" 2>/dev/null || true' TERM INT
   timeout --signal=TERM --kill-after=60 "$limit" \
     connector sync "$target" "$source" --delete-missing \
     --report "$state/report.json" --rejects "$state/rejects.jsonl" --log json --wait "$wait" "$@" &
   sync=$!
-  trap 'kill -TERM "$sync" 2>/dev/null || true' TERM INT
+  [[ -z $stopped ]] || kill -TERM "$sync" 2>/dev/null || true
   wait "$sync" || code=$?
   while kill -0 "$sync" 2>/dev/null; do # a signal ends `wait` early; the sync is then finishing its batch
     code=0

@@ -14,6 +14,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from huggingface_hub import constants
 
+from connector.engine import hub as product
+
 
 class Hub:
     """Serves folders as revisions of one repository."""
@@ -111,6 +113,8 @@ def serve(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     thread.start()
     address = f"http://127.0.0.1:{server.server_port}"
     ask(address, monkeypatch)
+    # A busy machine may stall this server for longer than the product waits; that bound has a test of its own.
+    monkeypatch.setattr(product, "PROBE_SECONDS", 30.0)
     try:
         yield address
     finally:

@@ -1,6 +1,7 @@
 """The Python script, run as it is over the demo catalogue with the stand-in handler."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -38,6 +39,8 @@ class Nightly:
             capture_output=True,
             text=True,
             check=False,
+            env=os.environ
+            | {"LC_ALL": "C"},  # bash, as `tell` is, complains of a locale that is not installed
             cwd=FOLDER.parent.parent,
         )
 

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import select
 import signal
 import subprocess
 from pathlib import Path
@@ -16,7 +17,9 @@ SYNC = ("bash", str(FOLDER / "sync.sh"))
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_is_valid_and_can_be_started(path: Path) -> None:
-    done = subprocess.run(["bash", "-n", path], capture_output=True, text=True, check=False)
+    # Without the caller's LC_ALL: bash complains of a locale that is not installed.
+    env = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(["bash", "-n", path], capture_output=True, text=True, check=False, env=env)
     assert (done.returncode, done.stderr) == (0, "")
     assert path.read_text().startswith("#!/usr/bin/env bash\n")
     assert "set -euo pipefail" in path.read_text()
@@ -98,11 +101,29 @@ def test_a_signal_reaches_the_sync_and_its_exit_code_comes_back(stage: Stage) ->
         f"trap 'kill $!; echo stopped >>{stage.folder}/called; exit 143' TERM\nsleep 60 &\n"
         f"echo >{stage.folder}/started\nwait",
     )
-    with subprocess.Popen(SYNC, env=stage.env, cwd=stage.folder) as process:
-        (stage.folder / "started").read_text()  # blocks until the stand-in has set its trap
+    # To open a pipe in the ordinary way would wait for ever for a stand-in that is never started.
+    reading = os.open(stage.folder / "started", os.O_RDONLY | os.O_NONBLOCK)
+    with (
+        os.fdopen(reading) as started,
+        subprocess.Popen(SYNC, env=stage.env, cwd=stage.folder) as process,
+    ):
+        while not select.select([started], [], [], 0.1)[0]:  # until the stand-in has set its trap
+            assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 143
     assert stage.lines("called") == ["stopped"]
+    assert stage.told == []
+
+
+@needs_flock
+@pytest.mark.parametrize("command", ["sync=$!", 'wait "$sync"'])
+def test_a_signal_just_after_the_start_leaves_no_sync_behind(command: str, stage: Stage) -> None:
+    """The script signals itself before this command of its own; the lock is free once no process of it is left."""
+    stage.script("connector", "exec sleep 60")
+    (stage.folder / "debug").write_text("""trap '[[ $BASH_COMMAND != "$MOMENT" ]] || kill -TERM $$' DEBUG""")
+    assert stage.run(*SYNC, BASH_ENV=str(stage.folder / "debug"), MOMENT=command).returncode == 143
+    with (stage.state / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert stage.told == []
 
 
