@@ -38,7 +38,8 @@ class ServerConfig:
         max_reads: of records, counts, facets and thumbnails, likewise.
         request_seconds: for answering a request that has come in whole; `/ingest` and legacy jobs have their own.
         header_seconds: from a connection, or the first byte of a request, to the end of its header.
-        body_seconds: of waiting for a request's body, and one more for every 64 KiB of it that have come.
+        body_seconds: of waiting for a request's body, and one more for every 64 KiB of it that have come. A client that
+            reads its answer more slowly than that, over as many seconds, is given up.
         drain_seconds: for what is in hand when the server is told to stop.
         insist_public: listen where others can reach it without any key.
         blob_policy: what may be fetched for a caller, and how large it may be.

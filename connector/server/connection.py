@@ -1,4 +1,4 @@
-"""A connection that does not wait for ever: uvicorn's own HTTP protocol with deadlines for headers and for readers.
+"""A connection that does not wait for ever: uvicorn's own HTTP protocol, which gives up late headers and slow readers.
 
 uvicorn waits without end for the rest of a header, for the first byte of a connection, and for a client that does not
 read its answer. What it does well (the keep-alive of idle connections, bodies one piece at a time) stays its affair.
@@ -11,9 +11,12 @@ import http
 import json
 import socket
 import struct
+import sys
 import uuid
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from connector.server.deadlines import SLOWEST
 
 LONGEST_HEADER = 64 * 1024  # bytes of one request's header
 
@@ -23,10 +26,11 @@ class PatientProtocol(HttpToolsProtocol):
 
     A connection is *idle* while no request of it is being answered. Whatever arrives then, or does not, a whole header
     must have come when `header_seconds` have passed; the rest of a body that nobody wanted counts as idling, too.
+    A client may take its time with an answer, but must read it as fast as a body must come.
     """
 
     header_seconds = 10.0
-    read_seconds = 30.0  # until a client must have read what is ready for it
+    read_seconds = 30.0  # between two looks at how much a client has read of what is ready for it
 
     _header_timer: asyncio.TimerHandle | None = None
     _reading_timer: asyncio.TimerHandle | None = None
@@ -60,8 +64,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._reading_timer is None:
-            self._reading_timer = self.loop.call_later(self.read_seconds, self._give_up_reader)
+        self._watch_reader()
 
     def resume_writing(self) -> None:
         self._stop_reading_timer()
@@ -102,15 +105,31 @@ class PatientProtocol(HttpToolsProtocol):
         self.transport.write("\r\n".join((*lines, "", "")).encode() + body)
         self.transport.close()
         # A client that does not read is not waited for either.
-        if self._reading_timer is None:
-            self._reading_timer = self.loop.call_later(self.read_seconds, self._give_up_reader)
+        self._watch_reader()
 
     def _give_up(self) -> None:
         self._header_timer = None
         self.transport.abort()
 
-    def _give_up_reader(self) -> None:
+    def _watch_reader(self) -> None:
+        """See in `read_seconds` how much the client has read by then."""
+        if self._reading_timer is None:
+            self._reading_timer = self.loop.call_later(
+                self.read_seconds, self._look_at_reader, _unread(self.transport)
+            )
+
+    def _look_at_reader(self, before: int) -> None:
+        """Give up a client that has read too little since so many bytes were left; look again at one that reads.
+
+        A byte now and then would keep a connection, and what is ready for it, for days.
+        """
         self._reading_timer = None
+        if before - _unread(self.transport) < SLOWEST * self.read_seconds:
+            self._give_up_reader()
+        else:
+            self._watch_reader()
+
+    def _give_up_reader(self) -> None:
         # A reset: otherwise the system itself would go on holding what the client does not read.
         connection = self.transport.get_extra_info("socket")
         if connection is not None:
@@ -127,3 +146,20 @@ class PatientProtocol(HttpToolsProtocol):
         if self._reading_timer is not None:
             self._reading_timer.cancel()
             self._reading_timer = None
+
+
+def _unread(transport: asyncio.Transport) -> int:
+    """Bytes that have not arrived at the client, those that the system holds for it included.
+
+    Where the system does not tell, only ours are counted; it takes them a megabyte at a time, which is less fair to slow
+    clients.
+    """
+    ours = transport.get_write_buffer_size()
+    connection = transport.get_extra_info("socket")
+    if sys.platform != "linux" or connection is None:
+        return ours
+    import fcntl
+    import termios
+
+    (held,) = struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)))
+    return ours + int(held)

@@ -12,9 +12,8 @@ from connector.server.problems import RETRY_AFTER, Problem, response
 
 STREAMED = "/ingest"  # its body is worked on as it comes, and never held
 LEGACY = "/api/legacy/"  # answers when its job is done
-SLOWEST = (
-    64 * 1024
-)  # bytes a second; a body may take body_seconds, and longer only if it comes faster than this
+# Bytes a second: a body may take body_seconds, and longer only if it comes faster than this; an answer likewise.
+SLOWEST = 64 * 1024
 
 
 class Deadlines:

@@ -6,9 +6,10 @@ import contextlib
 import dataclasses
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -24,6 +25,11 @@ from tests.conftest import SPACE, Shop
 
 READ_KEY, WRITE_KEY = "reads-only-0123456789", "reads-and-writes-0123456789"
 ROWS = 12
+# How soon a busy machine answers is asked nowhere here; these only end what would otherwise hang.
+ANSWER = 60.0  # seconds for one answer
+PATIENCE = 120.0  # seconds for whatever comes by itself
+
+T = TypeVar("T")
 
 assert SPACE.transformation_config.embedding_config.model_handler is ModelHandler.STAND_IN
 
@@ -38,11 +44,11 @@ def running(app: FastAPI, config: ServerConfig | None = None, port: int = 0) -> 
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            assert started.wait(30), "the server did not start"
+            assert started.wait(PATIENCE), "the server did not start"
             yield url_of(listener)
         finally:
             server.should_exit = True
-            thread.join(60)
+            thread.join(PATIENCE)
         assert not thread.is_alive()
 
 
@@ -77,6 +83,7 @@ def open_live(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenLive]
     from connector.server.app import create_app
 
     monkeypatch.chdir(shop.folder)
+    monkeypatch.setattr("connector.server.health.PATIENCE", ANSWER)
     with contextlib.ExitStack() as stack:
 
         def open_one(
@@ -89,7 +96,7 @@ def open_live(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenLive]
             app = create_app(connector, config)
             url = stack.enter_context(running(app, config))
             key = {"X-API-Key": config.write_keys[0]} if config.write_keys else {}
-            client = stack.enter_context(httpx.Client(base_url=url, headers=key, timeout=30, trust_env=False))
+            client = stack.enter_context(new_client(url, headers=key))
             return Live(url, client, connector, app, config)
 
         yield open_one
@@ -132,7 +139,26 @@ def shell(**limits: Any) -> Shell:
     return Shell(new_app(config, metrics, standing, lifespan), config, metrics, standing)
 
 
-def dial(url: str, timeout: float = 10.0) -> socket.socket:
+def new_client(url: str, **options: Any) -> httpx.Client:
+    """A client of a server; the environment's proxies are none of its business."""
+    return httpx.Client(base_url=url, timeout=ANSWER, trust_env=False, **options)
+
+
+def ask(url: str, method: str = "GET", **options: Any) -> httpx.Response:
+    """The answer to one request on a connection of its own."""
+    return httpx.request(method, url, timeout=ANSWER, trust_env=False, **options)
+
+
+def until(fact: Callable[[], T | None], pause: float = 0.005) -> T:
+    """Wait for something that comes by itself, and return it."""
+    end = time.monotonic() + PATIENCE
+    while not (came := fact()):
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(pause)
+    return came
+
+
+def dial(url: str, timeout: float = ANSWER) -> socket.socket:
     """A raw connection to a server."""
     address = httpx.URL(url)
     assert address.port is not None

@@ -9,7 +9,7 @@ from connector import Connector
 from connector.server.app import create_app
 from connector.server.problems import MEDIA_TYPE
 from tests.conftest import SPACE
-from tests.server.conftest import READ_KEY, ROWS, WRITE_KEY, Live, OpenLive, running
+from tests.server.conftest import READ_KEY, ROWS, WRITE_KEY, Live, OpenLive, ask, new_client, running
 
 
 def test_every_part_answers(client: httpx.Client) -> None:
@@ -49,7 +49,7 @@ def guarded(open_live: OpenLive) -> Live:
 
 
 def test_keys_guard_all_but_the_page_and_health(guarded: Live) -> None:
-    with httpx.Client(base_url=guarded.url, trust_env=False) as stranger:
+    with new_client(guarded.url) as stranger:
         for path in ("/", "/page.js", "/page.css", "/health", "/ready"):
             assert stranger.get(path).status_code == 200
         for path in (
@@ -83,6 +83,6 @@ def test_a_server_that_has_stopped_has_closed_its_store() -> None:
 
     connector.close = noted  # type: ignore[method-assign]
     with running(create_app(connector)) as url:
-        assert httpx.get(f"{url}/health", trust_env=False).status_code == 200
+        assert ask(f"{url}/health").status_code == 200
         assert closed == []
     assert closed == [True]

@@ -8,15 +8,15 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from fastapi import Request
 from pydantic import BaseModel
 
 from connector.server.connection import PatientProtocol
-from tests.server.conftest import dial, rest, shell
+from tests.server.conftest import ask, dial, new_client, rest, shell, until
 
 BODY = 10_000
+SOON = 0.3  # seconds; nothing that must be answered may depend on them
 
 
 class Body(BaseModel):
@@ -26,19 +26,10 @@ class Body(BaseModel):
 
 
 class Server:
-    """A server with tiny limits, and what its routes have seen."""
+    """A server that takes few bytes, and what its routes have seen."""
 
     def __init__(self, **limits: Any) -> None:
-        self.made = shell(
-            **{
-                "max_body_bytes": BODY,
-                "max_ingest_bytes": 5 * BODY,
-                "body_seconds": 0.3,
-                "request_seconds": 0.3,
-                "job_seconds": 60.0,
-                **limits,
-            }
-        )
+        self.made = shell(max_body_bytes=BODY, max_ingest_bytes=5 * BODY, **limits)
         self.seen: list[str] = []
         self.hold = asyncio.Event()
         app = self.made.app
@@ -78,14 +69,14 @@ class Server:
         @app.post("/api/legacy/tasks/text-embedding/demo/jobs")
         async def legacy() -> str:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0.5):  # longer than request_seconds
+                async with asyncio.timeout(2 * SOON):
                     await self.hold.wait()
             return "done"
 
 
 @pytest.fixture(scope="module")
 def server() -> Server:
-    """The server."""
+    """A server with the usual times."""
     return Server()
 
 
@@ -93,6 +84,26 @@ def server() -> Server:
 def url(server: Server) -> Iterator[str]:
     """Where it listens."""
     with server.made.running() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[str]:
+    """Where a server listens that waits for no body."""
+    with Server(body_seconds=SOON).made.running() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def brief() -> Server:
+    """A server whose answers may take no time."""
+    return Server(request_seconds=SOON)
+
+
+@pytest.fixture(scope="module")
+def brief_url(brief: Server) -> Iterator[str]:
+    """Where that one listens."""
+    with brief.made.running() as url:
         yield url
 
 
@@ -112,7 +123,9 @@ def raw(url: str, sent: bytes) -> tuple[int, dict[str, Any]]:
             if line.startswith(b"content-length")
         )
         while len(body) < length:
-            body += connection.recv(65536)
+            part = connection.recv(65536)
+            assert part, f"closed after {body!r}"
+            body += part
         return int(head.split()[1]), json.loads(body)
 
 
@@ -144,16 +157,14 @@ def test_a_body_of_just_the_largest_size_is_taken(url: str) -> None:
     text = "a" * (BODY - len('{"text": ""}'))
     body = b'{"text": "%s"}' % text.encode()
     assert len(body) == BODY
-    answer = httpx.post(
-        f"{url}/search", content=body, headers={"Content-Type": "application/json"}, trust_env=False
-    )
+    answer = ask(f"{url}/search", "POST", content=body, headers={"Content-Type": "application/json"})
     assert answer.json() == len(text)
 
 
 @pytest.mark.parametrize("path", ["/search", "/ingest", "/stubborn"])
 @pytest.mark.parametrize("length", ["Content-Length: 100", "Transfer-Encoding: chunked"])
-def test_half_a_body_is_not_waited_for(url: str, path: str, length: str) -> None:
-    with dial(url) as connection:
+def test_half_a_body_is_not_waited_for(hasty: str, path: str, length: str) -> None:
+    with dial(hasty) as connection:
         connection.sendall(head(path, length) + b"5\r\nhalf ")
         answer = rest(connection)  # the server answers, and closes
     assert answer.startswith(b"HTTP/1.1 408 ")
@@ -165,11 +176,11 @@ def test_a_client_that_is_gone_half_way_leaves_a_server_that_goes_on(server: Ser
     server.seen.clear()
     with dial(url) as connection:
         connection.sendall(head("/ingest", "Content-Length: 100") + b"half")
-    assert httpx.post(f"{url}/search", json={"text": "ab"}, trust_env=False).json() == 2
+    assert ask(f"{url}/search", "POST", json={"text": "ab"}).json() == 2
 
 
 def test_a_stream_has_a_limit_of_its_own(server: Server, url: str) -> None:
-    with httpx.Client(base_url=url, trust_env=False) as client:
+    with new_client(url) as client:
         assert client.post("/ingest", content=b"a" * 4 * BODY).json() == 4 * BODY
         answer = client.post("/ingest", content=(b"a" * BODY for _ in range(6)))
         assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
@@ -185,41 +196,37 @@ def test_a_stream_is_refused_after_what_was_within_the_limit(server: Server, url
     assert server.seen == [f"Problem after {5 * BODY}"]
 
 
-def test_an_answer_that_takes_too_long_is_given_up(server: Server, url: str) -> None:
-    server.seen.clear()
-    with httpx.Client(base_url=url, trust_env=False) as client:
+def test_an_answer_that_takes_too_long_is_given_up(brief: Server, brief_url: str) -> None:
+    brief.seen.clear()
+    with new_client(brief_url) as client:
         for answer in (client.get("/sleeps"), client.post("/sleeps", content=b"x")):
             assert (answer.status_code, answer.json()["code"]) == (503, "took_too_long")
             assert answer.headers["retry-after"] == "2"
-    assert server.seen == ["cancelled"] * 2
+    assert brief.seen == ["cancelled"] * 2
 
 
-def test_a_legacy_job_may_take_as_long_as_jobs_do(url: str) -> None:
-    answer = httpx.post(f"{url}/api/legacy/tasks/text-embedding/demo/jobs", trust_env=False)
+def test_a_legacy_job_may_take_as_long_as_jobs_do(brief_url: str) -> None:
+    answer = ask(f"{brief_url}/api/legacy/tasks/text-embedding/demo/jobs", "POST")
     assert answer.json() == "done"
 
 
 def test_bodies_that_are_read_at_once_have_a_limit_together() -> None:
-    server = Server(max_held_bytes=BODY, body_seconds=30.0)
+    server = Server(max_held_bytes=BODY)
     with server.made.running() as url, contextlib.ExitStack() as stack:
         slow = stack.enter_context(dial(url))
         slow.sendall(head("/search", f"Content-Length: {BODY}") + b" " * (BODY - 100))
-        with httpx.Client(base_url=url, trust_env=False) as client:
+        with new_client(url) as client:
             small = client.post("/search", json={"text": "ab"})
             assert small.json() == 2  # there is room for small ones
             answer = client.post("/search", json={"text": "a" * 5000})
             assert (answer.status_code, answer.json()["code"]) == (429, "too_many_bytes")
             slow.close()
             # Its bytes are given back as soon as the server sees that it has gone.
-            for _ in range(1000):
-                answer = client.post("/search", json={"text": "a" * 5000})
-                if answer.status_code == 200:
-                    break
-            assert answer.json() == 5000
+            until(lambda: client.post("/search", json={"text": "a" * 5000}).status_code == 200)
 
 
 def test_the_seconds_are_the_configurations(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = shell(header_seconds=0.3)
+    made = shell(header_seconds=70.0, body_seconds=80.0)
     seen: list[tuple[float, float]] = []
     connection_made = PatientProtocol.connection_made
 
@@ -229,5 +236,5 @@ def test_the_seconds_are_the_configurations(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(PatientProtocol, "connection_made", look)
     with made.running() as url:
-        httpx.get(url, trust_env=False)
-    assert seen == [(0.3, made.config.body_seconds)]
+        ask(url)
+    assert seen == [(70.0, 80.0)]

@@ -17,7 +17,18 @@ import pytest
 from connector.logs import JsonLines
 from connector.server.guard import Standing
 from connector.server.problems import Problem
-from tests.server.conftest import READ_KEY, WRITE_KEY, Shell, dial, rest, shell
+from tests.server.conftest import (
+    PATIENCE,
+    READ_KEY,
+    WRITE_KEY,
+    Shell,
+    ask,
+    dial,
+    new_client,
+    rest,
+    shell,
+    until,
+)
 
 
 def with_routes(**limits: object) -> Shell:
@@ -47,7 +58,7 @@ def with_routes(**limits: object) -> Shell:
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
     """A client of a server without keys."""
-    with with_routes().running() as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with with_routes().running() as url, new_client(url) as client:
         yield client
 
 
@@ -126,7 +137,7 @@ def test_no_key_gets_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with (
         caplog.at_level(logging.DEBUG),
         made.running() as url,
-        httpx.Client(base_url=url, trust_env=False) as client,
+        new_client(url) as client,
     ):
         client.post("/search", headers={"X-API-Key": READ_KEY})
         client.delete("/records/a1", headers={"Authorization": f"Bearer {READ_KEY}"})
@@ -142,7 +153,7 @@ def test_no_key_gets_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_requests_are_counted_by_route(client: httpx.Client) -> None:
     made = with_routes()
-    with made.running() as url, httpx.Client(base_url=url, trust_env=False) as one:
+    with made.running() as url, new_client(url) as one:
         one.get("/records/a1")
         one.get("/records/a2")
         one.get("/nothing")
@@ -193,7 +204,7 @@ def test_names_of_this_machine_are_taken(client: httpx.Client, host: str) -> Non
 def test_with_keys_any_name_and_any_page_will_do() -> None:
     made = with_routes(write_keys=(WRITE_KEY,))
     headers = {"Host": "shop.example", "Origin": "https://other.example", "X-API-Key": WRITE_KEY}
-    with made.running() as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with made.running() as url, new_client(url) as client:
         assert client.delete("/records/a1", headers=headers).status_code == 200
 
 
@@ -209,7 +220,7 @@ def test_cors_is_off_until_it_is_set(client: httpx.Client) -> None:
 
 def test_cors_lets_the_named_origins_ask_also_before_they_show_a_key() -> None:
     made = with_routes(cors_origins=(ORIGIN,), read_keys=(READ_KEY,))
-    with made.running() as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with made.running() as url, new_client(url) as client:
         asks = {
             "Origin": ORIGIN,
             "Access-Control-Request-Method": "POST",
@@ -233,14 +244,14 @@ def test_cors_lets_the_named_origins_ask_also_before_they_show_a_key() -> None:
 def test_a_named_origin_may_write_to_a_server_without_keys() -> None:
     with (
         with_routes(cors_origins=(ORIGIN,)).running() as url,
-        httpx.Client(base_url=url, trust_env=False) as client,
+        new_client(url) as client,
     ):
         assert client.delete("/records/a1", headers={"Origin": ORIGIN}).status_code == 200
 
 
 def test_a_server_that_stops_takes_nothing_new_but_is_alive() -> None:
     made = with_routes()
-    with made.running() as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with made.running() as url, new_client(url) as client:
         assert client.post("/search").status_code == 200
         made.standing.drain(5.0)
         answer = client.post("/search")
@@ -261,16 +272,18 @@ def test_more_requests_than_allowed_are_put_off() -> None:
 
     answers: list[httpx.Response] = []
     with made.running() as url:
-        first = threading.Thread(target=lambda: answers.append(httpx.get(f"{url}/slow", trust_env=False)))
+        first = threading.Thread(target=lambda: answers.append(ask(f"{url}/slow")))
         first.start()
-        assert inside.wait(10)
-        answer = httpx.post(f"{url}/search", trust_env=False)
-        assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
-        assert answer.headers["retry-after"] == "2"
-        assert httpx.get(f"{url}/health", trust_env=False).status_code == 200
-        go_on.set()
-        first.join()
-        assert httpx.post(f"{url}/search", trust_env=False).status_code == 200
+        try:
+            assert inside.wait(PATIENCE)
+            answer = ask(f"{url}/search", "POST")
+            assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+            assert answer.headers["retry-after"] == "2"
+            assert ask(f"{url}/health").status_code == 200
+        finally:
+            go_on.set()
+            first.join()
+        assert ask(f"{url}/search", "POST").status_code == 200
     assert answers[0].json() == "done"
 
 
@@ -286,9 +299,8 @@ def test_a_request_that_is_put_off_waits_for_that_and_the_others_do_not(
 
     with made.running() as url, contextlib.closing(dial(url)) as waiting:
         waiting.sendall(b"GET /busy HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        while "connector_requests_in_hand 1.0" not in made.metrics.render().decode():
-            pass
-        assert httpx.post(f"{url}/search", trust_env=False).json() == "found"
+        until(lambda: "connector_requests_in_hand 1.0" in made.metrics.render().decode())
+        assert ask(f"{url}/search", "POST").json() == "found"
         waiting.settimeout(0.05)
         with pytest.raises(TimeoutError):
             waiting.recv(1)
@@ -335,12 +347,12 @@ def test_a_cancelled_request_says_that_the_server_is_stopping() -> None:
 
     answers: list[httpx.Response] = []
     with made.running() as url:
-        thread = threading.Thread(target=lambda: answers.append(httpx.get(f"{url}/endless", trust_env=False)))
+        thread = threading.Thread(target=lambda: answers.append(ask(f"{url}/endless")))
         thread.start()
-        assert inside.wait(10)
+        assert inside.wait(PATIENCE)
         loop, task = tasks[0]
         loop.call_soon_threadsafe(task.cancel)
-        thread.join(10)
+        thread.join(PATIENCE)
     assert (answers[0].status_code, answers[0].json()["code"]) == (503, "stopping")
     with contextlib.suppress(asyncio.CancelledError):
         assert task.done()

@@ -7,7 +7,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from connector import Connector, StoreLocked, StoreUnavailable
@@ -15,7 +14,13 @@ from connector.server.health import Readiness, health_router
 from connector.server.metrics import CONTENT_TYPE
 from connector.server.problems import Problem
 from tests.conftest import SPACE, Shop
-from tests.server.conftest import Shell, shell
+from tests.server.conftest import ANSWER, PATIENCE, Shell, ask, new_client, shell
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How soon a store answers is asked by one test alone, which says so."""
+    monkeypatch.setattr("connector.server.health.PATIENCE", ANSWER)
 
 
 class Clock:
@@ -39,7 +44,7 @@ class Store:
         """The answer, or the error."""
         self.asked += 1
         if self.hold is not None:
-            self.hold.wait(30)
+            self.hold.wait(PATIENCE)
         if isinstance(self.says, Exception):
             raise self.says
         return self.says
@@ -99,9 +104,10 @@ def test_a_store_that_thinks_for_long_is_not_asked_again_meanwhile(monkeypatch: 
             clock.now += 10
         assert shelf.store.asked == 1
         assert shelf.store.hold is not None
+        monkeypatch.setattr("connector.server.health.PATIENCE", ANSWER)
         shelf.store.hold.set()
-        while not await ready.check():
-            pass
+        assert await ready.check()
+        assert shelf.store.asked == 1
 
     asyncio.run(ask())
     ready.close()
@@ -117,7 +123,7 @@ def served(shop: Any) -> Shell:
 def test_the_routes_over_a_real_store(shop: Shop, tmp_path: Path) -> None:
     with Connector(SPACE, tmp_path / "store.qdrant") as connector:
         made = served(connector)
-        with made.running() as url, httpx.Client(base_url=url, trust_env=False) as client:
+        with made.running() as url, new_client(url) as client:
             assert client.get("/health").json() == {"status": "ok"}
             assert client.get("/ready").json() == {"status": "ready", "collection": False}
             assert client.get("/metrics").headers["content-type"] == CONTENT_TYPE
@@ -125,13 +131,13 @@ def test_the_routes_over_a_real_store(shop: Shop, tmp_path: Path) -> None:
     with Connector(SPACE, tmp_path / "store.qdrant") as connector:
         connector.ingest(shop.rows(2), base=shop.folder)
         with served(connector).running() as url:
-            assert httpx.get(f"{url}/ready", trust_env=False).json()["collection"] is True
+            assert ask(f"{url}/ready").json()["collection"] is True
 
 
 def test_a_locked_folder_is_a_problem_and_health_stays() -> None:
     shelf = Shelf()
     shelf.store.says = StoreLocked("./shop.qdrant is locked by another process. Stop it.")
-    with served(shelf).running() as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with served(shelf).running() as url, new_client(url) as client:
         answer = client.get("/ready")
         assert (answer.status_code, answer.json()["code"]) == (503, "store_locked")
         assert answer.headers["retry-after"] == "2"

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from connector.server.keys import Right, needed
-from tests.server.conftest import READ_KEY, WRITE_KEY, shell
+from tests.server.conftest import READ_KEY, WRITE_KEY, new_client, shell
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def client() -> Iterator[httpx.Client]:
     async def ingest() -> str:
         return "stored"
 
-    with made.running() as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with made.running() as url, new_client(url) as client:
         yield client
 
 
@@ -128,6 +128,6 @@ def test_a_server_without_keys_asks_for_none() -> None:
     async def remove(id: str) -> str:
         return id
 
-    with made.running() as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with made.running() as url, new_client(url) as client:
         assert client.delete("/records/a1").json() == "a1"
         assert "security" not in client.get("/openapi.json").json()

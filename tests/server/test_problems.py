@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from connector import errors
 from connector.server.problems import MEDIA_TYPE, Problem, problem_of, responses
-from tests.server.conftest import Shell, shell
+from tests.server.conftest import Shell, new_client, shell
 
 PASSWORD = "https://user:hunter2@qdrant.example:6333 does not answer. Start it."
 
@@ -57,7 +57,7 @@ def made() -> Shell:
 @pytest.fixture(scope="module")
 def client(made: Shell) -> Iterator[httpx.Client]:
     """A client of it."""
-    with made.running() as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with made.running() as url, new_client(url) as client:
         yield client
 
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from connector.server.config import ServerConfig
 from connector.server.serving import check_public, listen, url_of
 from tests.commands.conftest import SHOP_MODULE
 from tests.conftest import Shop
-from tests.server.conftest import READ_KEY, WRITE_KEY, dial, rest
+from tests.server.conftest import PATIENCE, READ_KEY, WRITE_KEY, ask, dial, rest, until
 
 ROOT = Path(__file__).parents[2]
 SERVE = ("-m", "connector", "serve", "myshop:space", "--handler", "stand-in", "--port", "0")
@@ -60,10 +61,11 @@ class Process:
 
     def url(self) -> str:
         """Wait for the line that tells it."""
-        for line in self._stderr:
-            self.said.append(line)
-            if found := re.search(r"at (http://\S+)", line):
-                return found[1]
+        with self._in_time():
+            for line in self._stderr:
+                self.said.append(line)
+                if found := re.search(r"at (http://\S+)", line):
+                    return found[1]
         raise AssertionError("".join(self.said))
 
     def send(self, number: signal.Signals) -> None:
@@ -72,8 +74,19 @@ class Process:
 
     def end(self) -> int:
         """Wait for its end; the exit code."""
-        self.said += self._stderr.readlines()
-        return self.popen.wait(60)
+        with self._in_time():
+            self.said += self._stderr.readlines()
+            return self.popen.wait()
+
+    @contextlib.contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """What a process says is read without end, so one that hangs is killed."""
+        killer = threading.Timer(PATIENCE, self.popen.kill)
+        killer.start()
+        try:
+            yield
+        finally:
+            killer.cancel()
 
 
 Start = Callable[..., Process]
@@ -101,18 +114,20 @@ def half_an_ingest(url: str, shop: Shop) -> tuple[socket.socket, bytes]:
     for line in lines:
         assert b"photo" in line
     length = sum(map(len, lines))
-    connection = dial(url, 60)
+    connection = dial(url)
     header = f"POST /ingest HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: {length}\r\n\r\n"
     connection.sendall(header.encode() + lines[0])
-    while "connector_requests_in_hand 2.0" not in httpx.get(f"{url}/metrics", trust_env=False).text:
-        pass  # the ingest and this very question
+    # The ingest and this very question.
+    until(lambda: "connector_requests_in_hand 2.0" in ask(f"{url}/metrics").text)
     return connection, b"".join(lines[1:])
 
 
-def wait_until_refused(url: str) -> None:
-    with contextlib.suppress(ConnectionError):
-        while True:
-            dial(url).close()
+def takes_nobody(url: str) -> bool:
+    try:
+        dial(url).close()
+    except ConnectionError:
+        return True
+    return False
 
 
 def test_a_server_says_where_it_is_and_ends_with_143(start: Start, shop: Shop) -> None:
@@ -121,12 +136,12 @@ def test_a_server_says_where_it_is_and_ends_with_143(start: Start, shop: Shop) -
     assert re.fullmatch(
         rf"Serving collection 'product' of store\.qdrant at {url} \(Ctrl-C stops\)\n", server.said[-1]
     )
-    assert httpx.get(f"{url}/health", trust_env=False).json() == {"status": "ok"}
-    assert httpx.get(f"{url}/ready", trust_env=False).json()["status"] == "ready"
+    assert ask(f"{url}/health").json() == {"status": "ok"}
+    until(lambda: ask(f"{url}/ready").json()["status"] == "ready")  # the store may need a moment
     server.send(signal.SIGTERM)
     assert server.end() == 143
     with pytest.raises(httpx.ConnectError):
-        httpx.get(url, trust_env=False)
+        ask(url)
 
 
 def test_ctrl_c_ends_it_with_130(start: Start) -> None:
@@ -143,18 +158,18 @@ def test_what_is_in_hand_is_finished_and_nothing_new_begun(start: Start, shop: S
     connection, more = half_an_ingest(url, shop)
     with connection:
         server.send(signal.SIGTERM)
-        wait_until_refused(url)
+        until(lambda: takes_nobody(url))
         connection.sendall(more)
         answer = rest(connection)
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["report"]["new"] == 4
     assert server.end() == 143
     again = start(*SERVE, "--qdrant", "store.qdrant")
-    assert httpx.get(f"{again.url()}/count", trust_env=False).json() == {"count": 4}
+    assert ask(f"{again.url()}/count").json() == {"count": 4}
 
 
 def test_what_is_not_done_when_the_drain_is_over_is_told_so(start: Start, shop: Shop) -> None:
-    server = start("-c", BRIEF.format(more="", drain=0.3))
+    server = start("-c", BRIEF.format(more="serving.LAST = 3600", drain=0.3))
     connection, _ = half_an_ingest(server.url(), shop)
     with connection:
         server.send(signal.SIGTERM)
@@ -170,7 +185,7 @@ def test_a_second_signal_kills_at_once(start: Start, shop: Shop) -> None:
     connection, _ = half_an_ingest(url, shop)
     with connection:
         server.send(signal.SIGTERM)
-        wait_until_refused(url)
+        until(lambda: takes_nobody(url))
         server.send(signal.SIGTERM)
         assert server.end() == -signal.SIGTERM
 
@@ -192,9 +207,9 @@ def test_keys_come_from_the_environment_and_stay_out_of_the_log(start: Start) ->
         CONNECTOR_WRITE_KEYS=json.dumps([WRITE_KEY]),
     )
     url = server.url()
-    assert httpx.get(f"{url}/count", trust_env=False).status_code == 401
-    assert httpx.get(f"{url}/count", headers={"X-API-Key": READ_KEY}, trust_env=False).status_code == 200
-    assert httpx.get(f"{url}/nothing?key={READ_KEY}", trust_env=False).status_code == 401
+    assert ask(f"{url}/count").status_code == 401
+    assert ask(f"{url}/count", headers={"X-API-Key": READ_KEY}).status_code == 200
+    assert ask(f"{url}/nothing?key={READ_KEY}").status_code == 401
     server.send(signal.SIGTERM)
     assert server.end() == 143
     said = "".join(server.said)

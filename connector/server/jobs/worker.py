@@ -186,9 +186,11 @@ class Worker:
 
         with self._changed:
             self.engine, self._ahead = None, []
-            self.state, self._stopping = state, True
+            self.state = state
             left: list[Job] = []
             if state is ModelState.FAILED:
+                # What was to be started has failed. One that has stopped may have been started again by now.
+                self._stopping = True
                 self.failure = failure
                 left = list(self._jobs.values())
                 self._lanes.clear()

@@ -9,7 +9,6 @@ import dataclasses
 import io
 import itertools
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
@@ -30,10 +29,9 @@ from connector.server.metrics import Metrics
 from connector.server.shell import new_app
 from connector.testing import StandInHandler
 from tests.conftest import Product
-from tests.server.conftest import running
+from tests.server.conftest import PATIENCE, new_client, running, until
 
 SPACE = ImageSpace(Product.photo + Product.title, model_handler=ModelHandler.STAND_IN)
-PATIENCE = 30.0
 _numbers = itertools.count()
 
 
@@ -149,16 +147,16 @@ class Live:
 
     def ended(self, path: str) -> dict[str, Any]:
         """Ask for a job until it has ended."""
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            answer = self.client.get(path)
-            assert answer.status_code == 200, answer.text
-            body: dict[str, Any] = answer.json()
-            if body["status"] in ("complete", "failed"):
-                return body
-            assert body == {"status": body["status"], "result": None}
-            time.sleep(0.01)
-        raise AssertionError(f"{path} did not end")
+        return until(lambda: self._end_of(path))
+
+    def _end_of(self, path: str) -> dict[str, Any] | None:
+        answer = self.client.get(path)
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        if body["status"] in ("complete", "failed"):
+            return body
+        assert body == {"status": body["status"], "result": None}
+        return None
 
 
 OpenJobs = Callable[..., Live]
@@ -179,10 +177,7 @@ def serving_jobs(*, space: ImageSpace[Any] | None = None, **options: Any) -> Ite
 
     app = new_app(config, metrics, standing, lifespan)
     app.include_router(jobs_router(service))
-    with (
-        running(app, config) as url,
-        httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as client,
-    ):
+    with running(app, config) as url, new_client(url) as client:
         yield Live(url, client, service, metrics, app)
 
 
@@ -234,12 +229,10 @@ def url(data: bytes, media_type: str = "image/png") -> str:
     return f"data:{media_type};base64,{raw(data)}"
 
 
-def until(fact: Callable[[], object]) -> None:
-    """Wait for something that comes by itself."""
-    end = time.monotonic() + PATIENCE
-    while not fact():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.005)
+def idle(service: JobService) -> bool:
+    """Whether all jobs have ended and are where they stay: `Job.ended` comes a moment before that."""
+    with service._changed:
+        return not service._unfinished
 
 
 MAGENTA = png(colour=(255, 0, 255))

@@ -6,15 +6,15 @@ import base64
 import dataclasses
 import json
 import threading
-import time
 from typing import Any, Literal
 
 import httpx
 import pydantic
 import pytest
 
+from tests.server.conftest import ANSWER, PATIENCE, ask, new_client, until
 from tests.server.jobs.bodies import CLASSES, file
-from tests.server.jobs.conftest import MAGENTA, Held, Live, OpenJobs, png, until, url
+from tests.server.jobs.conftest import MAGENTA, Held, Live, OpenJobs, png, url
 
 
 class JobStatus(pydantic.BaseModel):
@@ -44,14 +44,14 @@ class GaveUp(Exception):
 
 @dataclasses.dataclass
 class Engine:
-    """vitrivr-engine's way: post, poll at once and then at intervals without a deadline, and post again when it fails.
+    """vitrivr-engine's way: post, poll at once and then at intervals, and post again when it fails.
 
     It does not look at statuses: what it cannot parse is a failed attempt.
     """
 
     host: str
     polling_seconds: float = 0.05
-    timeout: float = 20.0
+    timeout: float = ANSWER
     retries: int = 3
     attempts: int = 0
 
@@ -89,13 +89,15 @@ class Engine:
     ) -> Any:
         job = JobStatus.model_validate_json(client.post(path, json=body).content)
         results = path.replace(f"{path.split('/')[-2]}/jobs", f"jobs/{job.id}")
-        while True:
+
+        def done() -> Any:
             answer: Any = kind.model_validate_json(client.get(results).content)
-            if answer.status == "complete":
-                return answer.result
             if answer.status == "failed":
                 raise RuntimeError("the job failed")
-            time.sleep(self.polling_seconds)
+            return answer if answer.status == "complete" else None
+
+        # It would wait for ever; a test does not.
+        return until(done, self.polling_seconds).result
 
 
 @pytest.mark.parametrize("model", ["clip-vit-large-patch14", "open-clip-vit-b32", "dino-v2-vits14", "demo"])
@@ -143,7 +145,7 @@ def test_vitrivr_engine_waits_for_a_model_that_loads_slowly(
     come = threading.Event()
 
     def load(config: object) -> Held:
-        assert come.wait(30)
+        assert come.wait(PATIENCE)
         return held
 
     monkeypatch.setattr("connector.testing.load", load)
@@ -153,35 +155,33 @@ def test_vitrivr_engine_waits_for_a_model_that_loads_slowly(
     asking.start()
     until(lambda: live.service._unfinished)
     come.set()
-    asking.join(30)
+    asking.join(PATIENCE)
     assert (len(vectors), engine.attempts) == (1, 1)
 
 
 def poll(base_url: str, task: str, model: str, payload: dict[str, Any]) -> Any:
     """As the service's own integration test has it: snake_case names, `config: {}`, 200 at every poll."""
     headers = {"Content-Type": "application/json"}
-    with httpx.Client(trust_env=False, timeout=30) as requests:
-        answer = requests.post(
-            f"{base_url}/tasks/{task}/{model}/jobs", headers=headers, content=json.dumps(payload)
-        )
+    with new_client(base_url) as requests:
+        answer = requests.post(f"/tasks/{task}/{model}/jobs", headers=headers, content=json.dumps(payload))
         assert answer.status_code == 200
         job = answer.json()["id"]
         task = f"{task}/batched" if model.startswith("batched/") else task
-        while True:
-            answer = requests.get(f"{base_url}/tasks/{task}/jobs/{job}")
+
+        def done() -> Any:
+            answer = requests.get(f"/tasks/{task}/jobs/{job}")
             assert answer.status_code == 200
             data = answer.json()
-            if data["status"] == "complete":
-                return data["result"]
             assert data["status"] != "failed"
-            time.sleep(0.05)
+            return data if data["status"] == "complete" else None
+
+        return until(done, 0.05)["result"]
 
 
 @pytest.mark.parametrize("model", ["clip_vit_large_patch14", "open_clip_vit_b32", "dino_v2_vits14"])
 def test_the_services_own_test_of_pictures(live: Live, model: str) -> None:
     base_url = f"{live.url}/api"
-    with httpx.Client(trust_env=False) as requests:
-        tasks = requests.get(f"{base_url}/tasks").json()
+    tasks = ask(f"{base_url}/tasks").json()
     assert tasks
     assert isinstance(tasks[0], str)
     pictures = [base64.b64encode(file(name)).decode("utf-8") for name in ("PNG", "JPEG")]

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from connector.server.jobs.catalogue import IMAGE
+from tests.server.conftest import PATIENCE, until
 from tests.server.jobs.bodies import BODIES
-from tests.server.jobs.conftest import JOBS, Held, OpenJobs, png, until, url
+from tests.server.jobs.conftest import JOBS, Held, OpenJobs, idle, png, url
 
 
 def test_a_job_is_taken_in_before_its_model_is_loaded_and_says_starting(
@@ -18,7 +19,7 @@ def test_a_job_is_taken_in_before_its_model_is_loaded_and_says_starting(
     come = threading.Event()
 
     def load(config: object) -> Held:
-        assert come.wait(30)
+        assert come.wait(PATIENCE)
         return held
 
     monkeypatch.setattr("connector.testing.load", load)
@@ -39,7 +40,7 @@ def test_a_model_that_is_still_loading_is_described_later(
     come = threading.Event()
 
     def load(config: object) -> Held:
-        assert come.wait(30)
+        assert come.wait(PATIENCE)
         return held
 
     monkeypatch.setattr("connector.testing.load", load)
@@ -76,7 +77,7 @@ def test_a_legacy_call_keeps_nobody_else_waiting(open_jobs: OpenJobs, held: Held
     assert answers == []
     held.gate.set()
     for call in calls:
-        call.join(30)
+        call.join(PATIENCE)
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.text for answer in answers}) == 1
 
@@ -118,6 +119,7 @@ def test_results_go_when_their_time_is_over(open_jobs: OpenJobs, held: Held) -> 
     job = live.post(JOBS, BODIES[IMAGE]).json()["id"]
     path = f"/api/tasks/image-embedding/jobs/{job}"
     assert live.ended(path) == live.ended(path)
+    until(lambda: idle(live.service))
     now[0] = 61.0
     until(lambda: live.client.get(path).status_code == 404)
 
@@ -138,7 +140,7 @@ def test_a_job_that_is_late_fails(open_jobs: OpenJobs, held: Held) -> None:
     now[0] = 61.0
     done = live.ended(f"/api/tasks/image-embedding/jobs/{job}")
     assert (done["status"], done["code"]) == ("failed", "deadline")
-    call.join(30)
+    call.join(PATIENCE)
     assert (legacy[0].status_code, legacy[0].json()["code"]) == (504, "deadline")
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from connector.server.jobs.catalogue import IMAGE, TASKS, TEXT, ZERO_SHOT
 from connector.testing import StandInHandler
+from tests.server.conftest import until
 from tests.server.jobs.bodies import BATCHES, BODIES, MODELS
-from tests.server.jobs.conftest import JOBS, Held, Live, OpenJobs, png, until, url
+from tests.server.jobs.conftest import JOBS, Held, Live, OpenJobs, png, url
 
 ABLE = [(model, task) for model in MODELS for task in TASKS if task == IMAGE or model != "dino-v2-vits14"]
 
@@ -111,9 +112,14 @@ def test_a_model_is_started_asked_and_stopped(open_jobs: OpenJobs, held: Held) -
     assert live.made(JOBS, BODIES[IMAGE])["status"] == "complete"
 
 
+def described(live: Live, model: str) -> Any:
+    """What a model says of itself once it is loaded, which may take longer than an answer waits for it."""
+    until(lambda: live.client.get(f"/api/models/{model}").status_code == 200)
+    return live.client.get(f"/api/models/{model}").json()
+
+
 def test_a_model_says_what_makes_its_vectors(live: Live) -> None:
-    told = live.client.get("/api/models/stand_in").json()
-    assert told == {
+    assert described(live, "stand_in") == {
         "name": "stand-in",
         "tasks": list(TASKS),
         "length": 64,
@@ -121,7 +127,7 @@ def test_a_model_says_what_makes_its_vectors(live: Live) -> None:
         "identity": StandInHandler().identity,
         "normalised": False,
     }
-    dino = live.client.get("/api/models/dino-v2-vits14").json()
+    dino = described(live, "dino-v2-vits14")
     assert (dino["frame"], dino["normalised"], dino["tasks"]) == (None, False, [IMAGE])
 
 

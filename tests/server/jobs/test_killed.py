@@ -9,8 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
-
+from tests.server.conftest import new_client
 from tests.server.jobs.bodies import BODIES
 from tests.server.jobs.conftest import JOBS, png, url
 from tests.server.jobs.test_clients import Engine
@@ -49,10 +48,7 @@ def test_a_job_of_a_server_that_was_killed_is_unknown_to_the_next_and_is_made_ag
     sent = {"Idempotency-Key": "k1"}
     lost = list[str]()
     for _ in range(3):
-        with (
-            served() as (where, process),
-            httpx.Client(base_url=where, timeout=60, trust_env=False) as client,
-        ):
+        with served() as (where, process), new_client(where) as client:
             for job in lost:
                 answer = client.get(f"/api/tasks/image-embedding/jobs/{job}")
                 assert (answer.status_code, answer.json()["code"]) == (404, "job_unknown")

@@ -16,7 +16,8 @@ from connector.server.jobs.service import JobService
 from connector.server.jobs.worker import ModelState
 from connector.server.metrics import Metrics
 from connector.server.problems import Problem
-from tests.server.jobs.conftest import Clock, Held, OpenService, png, raw, until, url
+from tests.server.conftest import PATIENCE, until
+from tests.server.jobs.conftest import Clock, Held, OpenService, idle, png, raw, url
 from tests.server.jobs.test_worker import busy, many, one, words
 
 KEY = Key("caller", "word")
@@ -98,8 +99,8 @@ def test_the_bytes_of_waiting_pictures_are_bounded(
 def test_nothing_is_held_once_all_have_ended(open_service: OpenService, held: Held) -> None:
     service = open_service()
     jobs = [service.submit(ask) for ask in (one(), many(3), words("a", "unembeddable"), many(0))]
-    until(lambda: all(job.ended for job in jobs))
-    until(lambda: not service._unfinished)
+    until(lambda: idle(service))
+    assert all(job.ended for job in jobs)
     assert service._held == 0
 
 
@@ -112,13 +113,13 @@ def test_a_result_can_be_read_more_than_once_until_its_time_is_over(
     clock = Clock()
     service = open_service(clock=clock, keep_seconds=60)
     job = service.submit(one(), KEY)
-    until(lambda: job.ended)
+    until(lambda: idle(service))
     assert got(service, job) is got(service, job) is job
     clock.now += 59
     service.sweep()
     assert got(service, job) is job
     clock.now += 1
-    until(lambda: not len(service._shelf))  # its own clock looks, too
+    until(lambda: not len(service._shelf) and not len(service._keys))  # its own clock looks, too
     with pytest.raises(Problem, match=f"Job '{job.id}' not found. Results are kept for 60 seconds") as raised:
         got(service, job)
     assert (raised.value.status, raised.value.code) == (404, "job_unknown")
@@ -130,8 +131,8 @@ def test_results_are_kept_within_their_bytes(open_service: OpenService, held: He
     jobs = []
     for number in range(3):
         jobs.append(service.submit(one(number)))
-        until(lambda: jobs[-1].ended)
-    until(lambda: len(service._shelf) == 2)
+        until(lambda: idle(service))
+    assert len(service._shelf) == 2
     with pytest.raises(Problem, match="not found"):
         got(service, jobs[0])
     assert got(service, jobs[2]) is jobs[2]
@@ -177,7 +178,7 @@ def test_a_job_whose_model_does_not_come_fails_at_its_deadline(
 
     def slow(config: object) -> Held:
         loading.set()
-        assert come.wait(30)
+        assert come.wait(PATIENCE)
         return Held()
 
     monkeypatch.setattr("connector.testing.load", slow)
@@ -200,7 +201,7 @@ def test_a_drain_takes_nothing_more_and_finishes_what_is_in_hand(
 ) -> None:
     service = open_service()
     jobs = [busy(service, held), service.submit(one(1))]
-    draining = threading.Thread(target=service.drain, args=(30.0,))
+    draining = threading.Thread(target=service.drain, args=(PATIENCE,))
     draining.start()
     until(lambda: service._draining)
     problem = refused(service, one(2))
@@ -208,7 +209,7 @@ def test_a_drain_takes_nothing_more_and_finishes_what_is_in_hand(
     with pytest.raises(Problem, match="going down"):
         service.start_model("demo")
     held.gate.set()
-    draining.join(30)
+    draining.join(PATIENCE)
     assert {job.state for job in jobs} == {JobState.COMPLETE}
     assert got(service, jobs[1]) is jobs[1]
 
@@ -246,7 +247,7 @@ def test_a_request_that_was_refused_does_not_spend_its_key(open_service: OpenSer
     first = service.submit(one(1))
     assert refused(service, one(2), KEY).status == 429
     held.gate.set()
-    until(lambda: not service._unfinished)
+    until(lambda: idle(service))
     no_picture = Ask(task=IMAGE, model="stand-in", pictures=("x",))
     assert refused(service, no_picture, KEY).status == 422
     assert service.submit(one(2), KEY) is not first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,13 +15,14 @@ from PIL import Image
 from connector import ModelUnavailable
 from connector.server.jobs.ask import Ask
 from connector.server.jobs.catalogue import IMAGE, TEXT, ZERO_SHOT
-from connector.server.jobs.job import Job, JobState
+from connector.server.jobs.job import Failure, Job, JobState
 from connector.server.jobs.service import JobService
 from connector.server.jobs.worker import ModelState
 from connector.server.metrics import Metrics
 from connector.space import PictureFrame
 from connector.testing import StandInHandler
-from tests.server.jobs.conftest import MAGENTA, Held, OpenService, own_space, png, raw, until
+from tests.server.conftest import PATIENCE, until
+from tests.server.jobs.conftest import MAGENTA, Held, OpenService, own_space, png, raw
 
 
 def one(seed: int = 0, data: bytes | None = None) -> Ask:
@@ -234,6 +236,28 @@ def test_start_loads_it_without_a_job(open_service: OpenService, held: Held) -> 
         service.start_model("stand_in")
         until(lambda: state(service) is ModelState.RUNNING)
     assert held.pictures == []
+
+
+def test_a_start_just_when_the_thread_ends_is_not_lost(
+    open_service: OpenService, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, left = open_service(), threading.Event()
+    worker = service._workers["stand-in"]
+    leave = worker._leave
+
+    def leave_late(state: ModelState, failure: Failure) -> None:
+        monkeypatch.setattr(worker, "_leave", leave)
+        worker.start()
+        leave(state, failure)
+        left.set()
+
+    service.start_model("stand-in")
+    until(lambda: state(service) is ModelState.RUNNING)
+    monkeypatch.setattr(worker, "_leave", leave_late)
+    service.stop_model("stand-in")
+    assert left.wait(PATIENCE)
+    assert state(service) is not ModelState.STOPPED
+    until(lambda: state(service) is ModelState.RUNNING)
 
 
 def test_stop_lets_the_jobs_that_wait_be_done(open_service: OpenService, held: Held) -> None:

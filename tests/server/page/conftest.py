@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import (
     Browser,
@@ -31,7 +30,7 @@ from connector.server.app import create_app
 from connector.server.config import ServerConfig
 from schemas.photo import Photo
 from schemas.product import Product
-from tests.server.conftest import running
+from tests.server.conftest import ask, running
 
 PRODUCTS = 72  # three of every thing that the demo draws
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -39,7 +38,7 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-PATIENCE = 10_000  # milliseconds until an expectation fails; nothing here waits that long when all is well
+PATIENCE = 60_000  # milliseconds until an expectation fails; nothing here waits that long when all is well
 
 _SHOWN = "(ids) => [...document.querySelectorAll('#hits article')].map((card) => card.dataset.id).join() === ids.join()"
 _FETCHED = "Failed to load resource"  # how a browser tells of every answer from 400 on
@@ -58,7 +57,7 @@ class Site:
 
     def found(self, **query: Any) -> list[str]:
         """Ids of the hits that the API has for a query, in their order."""
-        answer = httpx.post(f"{self.url}/search", json={"limit": 24, **query}, timeout=30, trust_env=False)
+        answer = ask(f"{self.url}/search", "POST", json={"limit": 24, **query})
         assert answer.status_code == 200, answer.text
         return [hit["id"] for hit in answer.json()["hits"]]
 

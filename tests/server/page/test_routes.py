@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from connector.server.page.routes import FILES, POLICY, page_router
-from tests.server.conftest import shell
+from tests.server.conftest import new_client, shell
 
 IN_PACKAGE = {file.name for file in files("connector.server.page").iterdir() if file.is_file()}
 
@@ -21,7 +21,7 @@ def served(**settings: object) -> Iterator[httpx.Client]:
     """The page behind the guards of the real server, on a real socket, without what it searches."""
     inside = shell(**settings)
     inside.app.include_router(page_router())
-    with inside.running() as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with inside.running() as url, new_client(url) as client:
         yield client
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
 
 import pytest
 from playwright.sync_api import Route, expect
@@ -83,20 +84,23 @@ def test_a_record_that_is_gone_is_explained(visit: Visit) -> None:
 def test_a_dead_backend_is_told_kindly_and_recovers_on_demand(
     open_visit: OpenVisit, open_site: OpenSite
 ) -> None:
-    with contextlib.ExitStack() as first:
-        site = first.enter_context(open_site(products=24))
+    with contextlib.ExitStack() as server, socket.socket() as ours:
+        # A port that is bound but not listened on is given to nobody else, and refuses whoever calls.
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        ours.bind(("127.0.0.1", 0))
+        port = ours.getsockname()[1]
+        site = server.enter_context(open_site(products=24, port=port))
         visit = open_visit(site)
         visit.expected = "ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_SOCKET"
         visit.open("/?text=red")
         expect(visit.cards).to_have_count(24)
-        port = int(site.url.rsplit(":", 1)[1])
-        first.close()
+        server.close()
         visit.search("blue boat")
         expect(visit.page.get_by_role("alert")).to_contain_text("No answer from the server")
         again = visit.page.get_by_role("button", name="Try again")
         again.click()
         expect(visit.page.get_by_role("alert")).to_contain_text("No answer from the server")
-    with open_site(products=24, port=port) as site:
+        site = server.enter_context(open_site(products=24, port=port))
         again.click()
         visit.shows(site.found(text="blue boat"))
         expect(visit.page.get_by_role("alert")).to_have_count(0)

@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from connector.server.records.feed import AHEAD, Feed
+from tests.server.conftest import PATIENCE
 
 
 def test_bytes_come_out_as_they_went_in() -> None:
@@ -45,8 +46,9 @@ def test_who_sends_faster_than_it_is_read_waits() -> None:
             await asyncio.sleep(0)
         assert AHEAD < put <= AHEAD + 2**20
         await asyncio.to_thread(io.BufferedReader(feed).read, 3 * 2**20)
-        while put < AHEAD + 3 * 2**20:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(PATIENCE):
+            while put < AHEAD + 3 * 2**20:
+                await asyncio.sleep(0)
         feed.leave()
         await sending
 
@@ -80,7 +82,7 @@ def test_nobody_waits_for_ever() -> None:
         thread = threading.Thread(target=read)
         thread.start()
         feed.leave()
-        await asyncio.to_thread(thread.join, 10)
+        await asyncio.to_thread(thread.join, PATIENCE)
         assert outcome == ["nobody reads it any more"]
         assert await feed.put(b"x") is False
 

@@ -18,7 +18,7 @@ from tests.blobs.pictures import corners, photo, saved
 from tests.blobs.servers import World, played
 from tests.blobs.test_web import HOSTILE, NAMES
 from tests.conftest import Product, Shop
-from tests.server.conftest import ROWS, Live, OpenLive, dial, rest
+from tests.server.conftest import ROWS, Live, OpenLive, dial, rest, until
 from tests.server.records.test_records import THINGS, Thing
 
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -196,7 +196,7 @@ class Slow:
     """A body that is sent up to where it waits to be let go."""
 
     def __init__(self, live: Live, first: bytes) -> None:
-        self._connection = dial(live.url, 60)
+        self._connection = dial(live.url)
         head = b"POST /ingest HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
         self._connection.sendall(head)
         self.send(first)
@@ -217,17 +217,22 @@ class Slow:
         self._connection.close()
 
 
+def ingest_nothing(live: Live) -> httpx.Response:
+    return live.client.post("/ingest", content=b"", headers=NDJSON)
+
+
 def until_busy(live: Live) -> httpx.Response:
     """Ask until the server is at another ingest."""
-    while True:
-        response = live.client.post("/ingest", content=b"", headers=NDJSON)
-        if response.status_code != 200:
-            return response
+
+    def refusal() -> httpx.Response | None:
+        response = ingest_nothing(live)
+        return None if response.status_code == 200 else response
+
+    return until(refusal)
 
 
 def until_free(live: Live) -> None:
-    while live.client.post("/ingest", content=b"", headers=NDJSON).status_code != 200:
-        pass
+    until(lambda: ingest_nothing(live).status_code == 200)
 
 
 def test_one_ingest_at_a_time(live: Live) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ import httpx
 import pytest
 
 from connector import Connector
-from tests.server.conftest import Live, OpenLive
+from tests.server.conftest import PATIENCE, Live, OpenLive, ask, until
 
 
 class Held:
@@ -24,7 +23,7 @@ class Held:
 
         def held(*args: Any, **kwargs: Any) -> Any:
             self.inside.release()
-            assert self.go.wait(30)
+            assert self.go.wait(PATIENCE)
             return real(*args, **kwargs)
 
         monkeypatch.setattr(Connector, name, held)
@@ -33,10 +32,10 @@ class Held:
 def together(live: Live, paths: list[str]) -> tuple[list[threading.Thread], list[httpx.Response]]:
     responses: list[httpx.Response] = []
 
-    def ask(path: str) -> None:
-        responses.append(httpx.get(live.url + path, timeout=60, trust_env=False))
+    def keep(path: str) -> None:
+        responses.append(ask(live.url + path))
 
-    threads = [threading.Thread(target=ask, args=(path,)) for path in paths]
+    threads = [threading.Thread(target=keep, args=(path,)) for path in paths]
     for thread in threads:
         thread.start()
     return threads, responses
@@ -60,22 +59,16 @@ def test_beyond_the_limit_is_a_429_at_once(
     threads, responses = together(live, [path] * 4)
     try:
         # Three are held; the fourth, whichever it is, is answered while they are.
-        wait_for_one(responses)
+        until(lambda: responses)
         (refusal,) = responses
     finally:
         held.go.set()
         for thread in threads:
-            thread.join(60)
+            thread.join(PATIENCE)
     assert (refusal.status_code, refusal.json()["code"]) == (429, code)
     assert refusal.headers["retry-after"]
     assert sorted(response.status_code for response in responses) == [200, 200, 200, 429]
     assert live.client.get(path).status_code == 200
-
-
-def wait_for_one(responses: list[httpx.Response]) -> None:
-    deadline = time.monotonic() + 30
-    while not responses and time.monotonic() < deadline:
-        time.sleep(0.01)
 
 
 def test_health_and_the_other_routes_are_answered_meanwhile(
@@ -84,13 +77,13 @@ def test_health_and_the_other_routes_are_answered_meanwhile(
     held = Held(live, "search", monkeypatch)
     threads, responses = together(live, ["/search?text=mug"] * 5)
     try:
-        assert held.inside.acquire(timeout=30)
+        assert held.inside.acquire(timeout=PATIENCE)
         for path in ("/health", "/count", "/records/a1", "/schema", "/images/a1"):
             assert live.client.get(path).status_code == 200
     finally:
         held.go.set()
         for thread in threads:
-            thread.join(60)
+            thread.join(PATIENCE)
     assert [response.status_code for response in responses] == [200] * 5
 
 
@@ -100,7 +93,7 @@ def test_many_clients_all_get_their_own_answer(open_live: OpenLive) -> None:
     expected = {text: [hit.id for hit in live.shop.search(text, limit=3)] for text in texts}
     threads, responses = together(live, [f"/search?limit=3&text={text.replace(' ', '+')}" for text in texts])
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE)
     assert len(responses) == len(texts)
     for response in responses:
         text = httpx.QueryParams(response.request.url.query.decode())["text"]
@@ -114,6 +107,4 @@ def test_a_request_that_takes_too_long_frees_its_place(
     held = Held(live, "search", monkeypatch)
     assert live.client.get("/search?text=mug").status_code == 503
     held.go.set()
-    while (response := live.client.get("/search?text=mug")).status_code == 503:
-        pass
-    assert response.status_code == 200
+    until(lambda: live.client.get("/search?text=mug").status_code == 200)

@@ -19,7 +19,7 @@ from connector import Blob, Field, Id, ImageSpace, ModelHandler, Schema, Text, f
 from connector.hit import record_object
 from connector.server.records.desk import to_json
 from tests.conftest import Product, Shop
-from tests.server.conftest import READ_KEY, WRITE_KEY, Live, OpenLive
+from tests.server.conftest import READ_KEY, WRITE_KEY, Live, OpenLive, ask, new_client
 
 
 class Colour(enum.Enum):
@@ -309,10 +309,10 @@ def test_a_picture_outside_of_the_roots_is_forbidden(
 
 def test_a_key_that_reads_does_not_write(open_live: OpenLive) -> None:
     live = open_live(read_keys=(READ_KEY,), write_keys=(WRITE_KEY,))
-    with httpx.Client(base_url=live.url, headers={"X-API-Key": READ_KEY}, trust_env=False) as reader:
+    with new_client(live.url, headers={"X-API-Key": READ_KEY}) as reader:
         for path in ("/search?text=mug", "/records/a1", "/count", "/schema", "/facets", "/images/a1"):
             assert reader.get(path).status_code == 200
-            assert httpx.get(live.url + path, trust_env=False).status_code == 401
+            assert ask(live.url + path).status_code == 401
         assert reader.post("/search", json={"text": "mug"}).status_code == 200
         assert body(reader.delete("/records/a1"), 403)["code"] == "key_reads_only"
         rows = {"content": b'{"sku": "n", "title": "x"}', "headers": {"content-type": "application/x-ndjson"}}

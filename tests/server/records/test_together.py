@@ -13,6 +13,7 @@ from connector.errors import ModelUnavailable
 from connector.server.records.asking import Question
 from connector.server.records.together import MOST, Search, Together
 from connector.space import Weights
+from tests.server.conftest import PATIENCE
 
 
 def search(text: str | None) -> Search:
@@ -33,7 +34,7 @@ class Played:
     def embed(self, searches: Sequence[Search]) -> None:
         self.batches.append([each.question.text for each in searches])
         self.entered.set()
-        assert self.go.wait(10)
+        assert self.go.wait(PATIENCE)
         if self.error is not None:
             raise self.error
 
