@@ -22,6 +22,10 @@ from connector import Blob, Connector, Field, Id, ImageSpace, ModelHandler, Sche
 for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     del os.environ[name]
 
+# A shell without job control has what it starts in the background ignore SIGINT, and so do the processes that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class Product(Schema):
     """What the shop sells."""

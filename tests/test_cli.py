@@ -9,8 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -209,16 +207,6 @@ def test_the_echo_of_a_sigterm_is_no_second_one(monkeypatch: pytest.MonkeyPatch)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Processes that start here hear SIGINT, also where a shell without job control has this one ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_run_cleanly_and_the_next_one_finishes_it(
     target: str, shop: Shop, number: signal.Signals, code: int
@@ -226,10 +214,9 @@ def test_a_signal_ends_a_run_cleanly_and_the_next_one_finishes_it(
     """The feed comes through a pipe that stays open, so the run is surely not over when the signal comes."""
     arguments = [sys.executable, "-m", "connector", "ingest", target, "-", "--handler", "stand-in"]
     files = ["--report", "report.json", "--rejects", "rejects.jsonl"]
-    with _interruptible():
-        process = subprocess.Popen(
-            [*arguments, *files], stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()
-        )
+    process = subprocess.Popen(
+        [*arguments, *files], stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()
+    )
     assert process.stdin is not None
     for line in Path("feed.jsonl").read_text(encoding="utf-8").splitlines() * 30:
         process.stdin.write(line.encode() + b"\n")
