@@ -37,7 +37,7 @@ from connector.store.graph import SHORT, build, outside
 from connector.store.lock import Clock, Turn, locked, patiently
 from connector.store.making import make
 from connector.store.shape import Shape
-from connector.store.shard import add_indexes, translated
+from connector.store.shard import add_indexes, close_shard, translated
 from connector.store.store import CollectionSpec, IndexKind
 
 
@@ -183,7 +183,7 @@ class Place:
                 try:
                     opened[0].flush()
                 finally:
-                    opened[0].close()
+                    close_shard(opened[0])
 
     def check_open(self) -> None:
         """Raise `StoreUnavailable` where the shard must not be used any more, or not by this process."""

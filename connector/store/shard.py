@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
@@ -70,6 +71,17 @@ _SPELLING = Spelling(
     # The engine takes Python's True for the number 1; numpy's it knows as a truth value.
     boolean=np.bool_,
 )
+
+
+def close_shard(shard: engine.EdgeShard) -> None:
+    """Close a shard. Who reads from it at this moment in another thread, as a stage that was left behind may, is waited for."""
+    while True:
+        try:
+            return shard.close()
+        except RuntimeError as error:
+            if str(error) != "Already borrowed":  # what its binding says of an object that is in use
+                raise
+            time.sleep(0.001)
 
 
 def make_shard(path: Path, spec: CollectionSpec) -> None:

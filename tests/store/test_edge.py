@@ -254,6 +254,29 @@ def test_a_collection_that_was_made_just_before_is_not_replaced(
     store.close()
 
 
+def test_who_is_reading_when_the_store_is_closed_is_waited_for(tmp_path: Path) -> None:
+    """As a stage is that Ctrl-C left behind."""
+    filled(tmp_path, 2000)
+    store, ids = opened(tmp_path), [point.id for point in points(2000)]
+    begun = threading.Event()
+
+    def read() -> None:
+        while True:
+            store.get(ids)
+            begun.set()
+
+    with ThreadPoolExecutor(4) as pool:
+        readers = [pool.submit(read) for _ in range(4)]
+        assert begun.wait(60)
+        store.close()
+        for reader in readers:
+            with pytest.raises(StoreUnavailable):
+                reader.result(60)
+    again = opened(tmp_path)
+    assert again.count() == 2000
+    again.close()
+
+
 def test_a_folder_with_other_files_is_never_taken_for_a_collection(tmp_path: Path) -> None:
     (tmp_path / "things").mkdir()
     picture = tmp_path / "things" / "shoe.jpg"
