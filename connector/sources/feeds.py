@@ -131,8 +131,12 @@ def csv_list(cell: str) -> object:
 
 def _file_progress(file: IO[bytes], size: int) -> Callable[[], float | None]:
     def progress() -> float | None:
-        if file.closed:
+        if not size:
+            return None
+        try:
+            return min(1.0, file.tell() / size)
+        # Another thread reads the file, and closes it at its end, at any moment.
+        except (ValueError, OSError):
             return 1.0
-        return min(1.0, file.tell() / size) if size else None
 
     return progress

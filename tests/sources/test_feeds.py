@@ -1,6 +1,7 @@
 """Feeds are streamed line by line, and a line that cannot be read is one rejection."""
 
 import json
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -70,6 +71,20 @@ def test_a_csv_line_with_too_many_cells_is_one_rejection(tmp_path: Path) -> None
 def test_an_empty_csv_has_no_rows(tmp_path: Path) -> None:
     (tmp_path / "feed.csv").touch()
     assert read(tmp_path / "feed.csv") == []
+
+
+def test_the_progress_of_a_file_that_is_being_closed_elsewhere_is_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two instructions of the thread that asks, the one that reads may close it."""
+    handle = os.open(write_jsonl(tmp_path / "feed.jsonl", ROWS), os.O_RDONLY)
+    with monkeypatch.context() as patch, open(handle, "rb", closefd=False) as half_closed:
+        patch.setattr(Path, "open", lambda path, mode: half_closed)
+        rows = open_rows(tmp_path / "feed.jsonl", ENTRY)
+        assert rows.progress() == 0.0
+        os.close(handle)
+        assert rows.progress() == 1.0
+    assert rows.progress() == 1.0
 
 
 def test_progress_of_a_file_is_the_share_of_its_bytes(tmp_path: Path) -> None:
