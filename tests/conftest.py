@@ -8,9 +8,10 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from PIL import Image
@@ -41,6 +42,18 @@ class Product(Schema):
 SPACE = ImageSpace(Product.photo + Product.title, model_handler=ModelHandler.STAND_IN)
 COLOURS = ["red", "green", "blue", "yellow", "black", "white", "orange", "purple"]
 THINGS = ["mug", "hat", "lamp", "chair"]
+PATIENCE = 120.0  # seconds for whatever comes by itself; it only ends what would otherwise hang
+
+T = TypeVar("T")
+
+
+def until(fact: Callable[[], T | None], pause: float = 0.005) -> T:
+    """Wait for something that comes by itself, and return it."""
+    end = time.monotonic() + PATIENCE
+    while not (came := fact()):
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(pause)
+    return came
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +16,7 @@ import pytest
 
 from connector import cli
 from tests.commands.conftest import ingest, run, target
-from tests.conftest import Shop
+from tests.conftest import Shop, until
 
 __all__ = ["target"]  # a fixture of another folder's
 
@@ -222,9 +221,7 @@ def test_a_signal_ends_a_run_cleanly_and_the_next_one_finishes_it(
         process.stdin.write(line.encode() + b"\n")
     process.stdin.flush()
     collection = Path("connector.qdrant", "product", "collection.json")
-    deadline = time.monotonic() + 300
-    while not collection.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: collection.exists() or process.poll() is not None)
     begun = collection.exists()
     process.send_signal(number)
     _, err = process.communicate(timeout=60)

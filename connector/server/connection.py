@@ -18,6 +18,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from connector.server.deadlines import SLOWEST
 
+if sys.platform == "linux":
+    import fcntl
+    import termios
+
 LONGEST_HEADER = 64 * 1024  # bytes of one request's header
 
 
@@ -158,8 +162,5 @@ def _unread(transport: asyncio.Transport) -> int:
     connection = transport.get_extra_info("socket")
     if sys.platform != "linux" or connection is None:
         return ours
-    import fcntl
-    import termios
-
     (held,) = struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)))
     return ours + int(held)

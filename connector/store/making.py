@@ -65,30 +65,24 @@ def _move(building: Path, path: Path) -> None:
 def _alone(path: Path) -> Iterator[None]:
     """Be the only one who makes the collection in `path`, for as long as the block runs."""
     place = path.with_name(f".{path.name}.creating.lock")
-    file = _taken(place, path)
-    try:
-        yield
-    finally:
-        if os.name != "posix":  # where no file can be removed that is open
-            file.close()
-        with contextlib.suppress(OSError):  # one that stays is nobody's, and no obstacle
-            place.unlink()
-        file.close()
-
-
-def _taken(place: Path, path: Path) -> BinaryIO:
     while True:
-        with contextlib.ExitStack() as stack:
-            file = stack.enter_context(place.open("ab"))
+        with place.open("ab") as file:
             try:
                 _lock(file)
             except (BlockingIOError, PermissionError) as error:
                 raise StoreLocked(
                     f"Another process, or another store of this one, is making {path} at this moment. Run it again."
                 ) from error
-            if _is_still(file, place):
-                stack.pop_all()
-                return file
+            if not _is_still(file, place):
+                continue
+            try:
+                yield
+            finally:
+                if sys.platform == "win32":  # where no file can be removed that is open
+                    file.close()
+                with contextlib.suppress(OSError):  # one that stays is nobody's, and no obstacle
+                    place.unlink()
+            return
 
 
 def _lock(file: BinaryIO) -> None:

@@ -153,6 +153,7 @@ def test_values_after_an_activation_are_rounded_more_finely() -> None:
     assert errors[1] < 0.7 * errors[0]
 
 
+@torch.inference_mode()
 def test_zeros_pass_through_8_bits() -> None:
     if not blocks.packs("int8"):
         pytest.skip("this processor has no products in int8")

@@ -218,8 +218,4 @@ FAULTS: Final = {
     for applied, plays in ((False, BEFORE), (True, AFTER))
     for name, play in plays.items()
 }
-UNTIL_DEADLINE: Final = (
-    "silence",
-    "applied, silence",
-    "drip",
-)  # each costs a client all the time it has for a try
+UNTIL_DEADLINE: Final = ("silence", "applied, silence", "drip")  # each costs a client all of a try's time

@@ -23,9 +23,7 @@ from tests.faults.corpus import COLLECTION, SPACE, Held, Shop, listed
 from tests.faults.proxy import Choice, Clock, Event, Proxy, Seen, faulty_proxy
 from tests.store.qdrant_server import running_server
 
-AMPLE = (
-    60.0  # seconds; a try of which the proxy does not say that it is late is not, however busy the machine
-)
+AMPLE = 60.0  # seconds for a try of which the proxy does not say that it is late
 LOCK_SECONDS = 120.0  # longer than a lock lives that nobody renews; waited for in no time
 
 Run = Callable[[Connector[Any], Path], Report]

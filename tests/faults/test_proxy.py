@@ -8,20 +8,21 @@ import email.utils
 import http.client
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TypeAlias
 
 import pytest
 
 from connector.store.retry import Passing
+from tests.conftest import until
 from tests.faults import catalogue
 from tests.faults.catalogue import AFTER, ASKED_SECONDS, BEFORE, FAULTS, UNTIL_DEADLINE, Fault
+from tests.faults.mix import AMPLE
 from tests.faults.proxy import IN_A_ROW, Clock, Plan, Proxy, Seen, faulty_proxy, once
 
 BODY = b'{"result": "written down in full", "status": "ok"}'
 HEARKEN = 0.3  # seconds of listening to silence
-AMPLE = 60.0  # seconds for everything that must come
 
 
 class _Book(BaseHTTPRequestHandler):
@@ -84,14 +85,6 @@ def put(connection: http.client.HTTPConnection, body: bytes = b"words", clock: C
 def answered(connection: http.client.HTTPConnection) -> Answer:
     with connection.getresponse() as response:
         return response.status, response.read(), response.headers.get("retry-after")
-
-
-def until(happened: Callable[[], bool]) -> None:
-    """Wait for what must come."""
-    end = time.monotonic() + AMPLE
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def outcome(proxy: Proxy) -> str:

@@ -6,10 +6,9 @@ import contextlib
 import dataclasses
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
@@ -21,15 +20,12 @@ from connector.server.guard import Standing
 from connector.server.metrics import Metrics
 from connector.server.serving import listen, server_for, url_of
 from connector.server.shell import new_app
-from tests.conftest import SPACE, Shop
+from tests.conftest import PATIENCE, SPACE, Shop
 
 READ_KEY, WRITE_KEY = "reads-only-0123456789", "reads-and-writes-0123456789"
 ROWS = 12
-# How soon a busy machine answers is asked nowhere here; these only end what would otherwise hang.
+# How soon a busy machine answers is asked nowhere here; this only ends what would otherwise hang.
 ANSWER = 60.0  # seconds for one answer
-PATIENCE = 120.0  # seconds for whatever comes by itself
-
-T = TypeVar("T")
 
 assert SPACE.transformation_config.embedding_config.model_handler is ModelHandler.STAND_IN
 
@@ -147,15 +143,6 @@ def new_client(url: str, **options: Any) -> httpx.Client:
 def ask(url: str, method: str = "GET", **options: Any) -> httpx.Response:
     """The answer to one request on a connection of its own."""
     return httpx.request(method, url, timeout=ANSWER, trust_env=False, **options)
-
-
-def until(fact: Callable[[], T | None], pause: float = 0.005) -> T:
-    """Wait for something that comes by itself, and return it."""
-    end = time.monotonic() + PATIENCE
-    while not (came := fact()):
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(pause)
-    return came
 
 
 def dial(url: str, timeout: float = ANSWER) -> socket.socket:

@@ -13,7 +13,8 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from connector.server.connection import PatientProtocol
-from tests.server.conftest import ask, dial, new_client, rest, shell, until
+from tests.conftest import until
+from tests.server.conftest import ask, dial, new_client, rest, shell
 
 BODY = 10_000
 SOON = 0.3  # seconds; nothing that must be answered may depend on them

@@ -17,18 +17,8 @@ import pytest
 from connector.logs import JsonLines
 from connector.server.guard import Standing
 from connector.server.problems import Problem
-from tests.server.conftest import (
-    PATIENCE,
-    READ_KEY,
-    WRITE_KEY,
-    Shell,
-    ask,
-    dial,
-    new_client,
-    rest,
-    shell,
-    until,
-)
+from tests.conftest import PATIENCE, until
+from tests.server.conftest import READ_KEY, WRITE_KEY, Shell, ask, dial, new_client, rest, shell
 
 
 def with_routes(**limits: object) -> Shell:

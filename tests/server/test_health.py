@@ -13,8 +13,8 @@ from connector import Connector, StoreLocked, StoreUnavailable
 from connector.server.health import Readiness, health_router
 from connector.server.metrics import CONTENT_TYPE
 from connector.server.problems import Problem
-from tests.conftest import SPACE, Shop
-from tests.server.conftest import ANSWER, PATIENCE, Shell, ask, new_client, shell
+from tests.conftest import PATIENCE, SPACE, Shop
+from tests.server.conftest import ANSWER, Shell, ask, new_client, shell
 
 
 @pytest.fixture(autouse=True)

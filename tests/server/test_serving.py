@@ -21,8 +21,8 @@ from connector import DataError, OperationalError
 from connector.server.config import ServerConfig
 from connector.server.serving import check_public, listen, url_of
 from tests.commands.conftest import SHOP_MODULE
-from tests.conftest import Shop
-from tests.server.conftest import PATIENCE, READ_KEY, WRITE_KEY, ask, dial, rest, until
+from tests.conftest import PATIENCE, Shop, until
+from tests.server.conftest import READ_KEY, WRITE_KEY, ask, dial, rest
 
 ROOT = Path(__file__).parents[2]
 SERVE = ("-m", "connector", "serve", "myshop:space", "--handler", "stand-in", "--port", "0")

@@ -28,8 +28,8 @@ from connector.server.jobs.service import JobService
 from connector.server.metrics import Metrics
 from connector.server.shell import new_app
 from connector.testing import StandInHandler
-from tests.conftest import Product
-from tests.server.conftest import PATIENCE, new_client, running, until
+from tests.conftest import PATIENCE, Product, until
+from tests.server.conftest import new_client, running
 
 SPACE = ImageSpace(Product.photo + Product.title, model_handler=ModelHandler.STAND_IN)
 _numbers = itertools.count()

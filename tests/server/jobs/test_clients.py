@@ -12,7 +12,8 @@ import httpx
 import pydantic
 import pytest
 
-from tests.server.conftest import ANSWER, PATIENCE, ask, new_client, until
+from tests.conftest import PATIENCE, until
+from tests.server.conftest import ANSWER, ask, new_client
 from tests.server.jobs.bodies import CLASSES, file
 from tests.server.jobs.conftest import MAGENTA, Held, Live, OpenJobs, png, url
 

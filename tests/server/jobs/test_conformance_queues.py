@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connector.server.jobs.catalogue import IMAGE
-from tests.server.conftest import PATIENCE, until
+from tests.conftest import PATIENCE, until
 from tests.server.jobs.bodies import BODIES
 from tests.server.jobs.conftest import JOBS, Held, OpenJobs, idle, png, url
 

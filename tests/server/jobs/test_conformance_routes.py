@@ -10,7 +10,7 @@ import pytest
 
 from connector.server.jobs.catalogue import IMAGE, TASKS, TEXT, ZERO_SHOT
 from connector.testing import StandInHandler
-from tests.server.conftest import until
+from tests.conftest import until
 from tests.server.jobs.bodies import BATCHES, BODIES, MODELS
 from tests.server.jobs.conftest import JOBS, Held, Live, OpenJobs, png, url
 

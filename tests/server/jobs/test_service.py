@@ -16,7 +16,7 @@ from connector.server.jobs.service import JobService
 from connector.server.jobs.worker import ModelState
 from connector.server.metrics import Metrics
 from connector.server.problems import Problem
-from tests.server.conftest import PATIENCE, until
+from tests.conftest import PATIENCE, until
 from tests.server.jobs.conftest import Clock, Held, OpenService, idle, png, raw, url
 from tests.server.jobs.test_worker import busy, many, one, words
 

@@ -21,7 +21,7 @@ from connector.server.jobs.worker import ModelState
 from connector.server.metrics import Metrics
 from connector.space import PictureFrame
 from connector.testing import StandInHandler
-from tests.server.conftest import PATIENCE, until
+from tests.conftest import PATIENCE, until
 from tests.server.jobs.conftest import MAGENTA, Held, OpenService, own_space, png, raw
 
 

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from connector.server.records.feed import AHEAD, Feed
-from tests.server.conftest import PATIENCE
+from tests.conftest import PATIENCE
 
 
 def test_bytes_come_out_as_they_went_in() -> None:

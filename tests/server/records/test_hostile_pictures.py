@@ -14,8 +14,8 @@ from tests.blobs.pictures import FORMATS, corners, png_claiming, progressive_wit
 from tests.blobs.servers import World, played
 from tests.blobs.test_openers import BOMBS
 from tests.blobs.test_web import HOSTILE, NAMES
-from tests.conftest import Shop
-from tests.server.conftest import PATIENCE, Live, OpenLive, ask, until
+from tests.conftest import PATIENCE, Shop, until
+from tests.server.conftest import Live, OpenLive, ask
 
 PICTURE = saved(corners(), "PNG")
 

@@ -17,8 +17,8 @@ from connector.blobs.policy import BlobPolicy
 from tests.blobs.pictures import corners, photo, saved
 from tests.blobs.servers import World, played
 from tests.blobs.test_web import HOSTILE, NAMES
-from tests.conftest import Product, Shop
-from tests.server.conftest import ROWS, Live, OpenLive, dial, rest, until
+from tests.conftest import Product, Shop, until
+from tests.server.conftest import ROWS, Live, OpenLive, dial, rest
 from tests.server.records.test_records import THINGS, Thing
 
 NDJSON = {"content-type": "application/x-ndjson"}

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from connector import Connector
-from tests.server.conftest import PATIENCE, Live, OpenLive, ask, until
+from tests.conftest import PATIENCE, until
+from tests.server.conftest import Live, OpenLive, ask
 
 
 class Held:

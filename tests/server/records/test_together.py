@@ -13,7 +13,7 @@ from connector.errors import ModelUnavailable
 from connector.server.records.asking import Question
 from connector.server.records.together import MOST, Search, Together
 from connector.space import Weights
-from tests.server.conftest import PATIENCE
+from tests.conftest import PATIENCE
 
 
 def search(text: str | None) -> Search:
